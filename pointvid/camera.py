@@ -1,0 +1,67 @@
+"""The fixed pinhole camera that turns (u, v, depth) into (x, y, z) and back.
+
+Axes: x right, y down, z along the view (OpenCV's). u right, v down, in pixels, pixel centres at integers.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .errors import PointVidError
+
+
+@dataclass(frozen=True)
+class Camera:
+    """Pinhole intrinsics in pixels of the clip they belong to."""
+
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+
+    def __post_init__(self) -> None:
+        if not all(map(math.isfinite, self.intrinsics)) or self.fx <= 0 or self.fy <= 0:
+            raise PointVidError(
+                f"camera has intrinsics {self.intrinsics}, expected finite (fx, fy, cx, cy) in pixels with fx, fy > 0"
+            )
+
+    @classmethod
+    def default(cls, image_size: tuple[int, int]) -> Camera:
+        """The camera assumed where none is known: f = W, c = (W/2, H/2), as SpaTracker does. `image_size` is (H, W)."""
+        height, width = image_size
+        return cls(float(width), float(width), width / 2, height / 2)
+
+    @classmethod
+    def from_fov(cls, image_size: tuple[int, int], fov_y: float) -> Camera:
+        """Square pixels, vertical field of view `fov_y` in degrees, centred on the image (H, W)."""
+        height, width = image_size
+        f = height / (2 * math.tan(math.radians(fov_y) / 2))
+        return cls(f, f, (width - 1) / 2, (height - 1) / 2)
+
+    @property
+    def intrinsics(self) -> tuple[float, float, float, float]:
+        """(fx, fy, cx, cy), pixels."""
+        return self.fx, self.fy, self.cx, self.cy
+
+    def resized(self, old: tuple[int, int], new: tuple[int, int]) -> Camera:
+        """The same camera after its image was resized from `old` (H, W) to `new` (H, W); pixel centres at integers."""
+        sy, sx = new[0] / old[0], new[1] / old[1]
+        return Camera(self.fx * sx, self.fy * sy, (self.cx + 0.5) * sx - 0.5, (self.cy + 0.5) * sy - 0.5)
+
+    def cropped(self, left: float, top: float) -> Camera:
+        """The same camera after `left` columns and `top` rows were cut off its image."""
+        return Camera(self.fx, self.fy, self.cx - left, self.cy - top)
+
+    def unproject(self, uvd: Tensor) -> Tensor:
+        """(u, v, depth) [..., 3] -> (x, y, z) [..., 3] in the unit of depth (paper section 3.1)."""
+        u, v, d = uvd.unbind(-1)
+        return torch.stack(((u - self.cx) / self.fx * d, (v - self.cy) / self.fy * d, d), -1)
+
+    def project(self, xyz: Tensor) -> Tensor:
+        """(x, y, z) [..., 3] -> (u, v, depth) [..., 3]. Points at z = 0 give infinities, as the camera does."""
+        x, y, z = xyz.unbind(-1)
+        return torch.stack((x / z * self.fx + self.cx, y / z * self.fy + self.cy, z), -1)

@@ -1,0 +1,38 @@
+"""Finds the real ComfyUI and turns a missing one into a visible skip, or a failure under REQUIRE_HOST=1."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow", action="store_true", help="also run tests marked slow")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--slow") or "slow" in (config.getoption("markexpr") or ""):
+        return
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.skip(reason="slow: run with --slow"))
+
+
+def missing(what: str) -> None:
+    """Skip visibly, or fail when the caller promised that the host is there."""
+    if os.environ.get("REQUIRE_HOST") == "1":
+        pytest.fail(f"REQUIRE_HOST=1, but {what}")
+    pytest.skip(what)
+
+
+@pytest.fixture(scope="session")
+def comfyui() -> Path:
+    """The ComfyUI checkout named by COMFYUI_PATH, else the one where comfy-cli puts it."""
+    path = Path(os.environ.get("COMFYUI_PATH") or Path.home() / "comfy" / "ComfyUI")
+    if not (path / "main.py").is_file():
+        missing(f"no ComfyUI checkout at {path} (set COMFYUI_PATH)")
+    return path
