@@ -1,0 +1,89 @@
+"""The kinds of depth a graph can offer, made into what trackers take: depth [T, H, W] and, if known, the camera."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..pointvid.camera import Camera
+from ..pointvid.errors import PointVidError
+
+MAPPINGS = ("disparity", "depth", "inverted depth")
+
+
+def read_depth(
+    depth: Tensor | dict[str, Any], clip: tuple[int, int, int], near: float, far: float, mapping: str
+) -> tuple[Tensor, Camera | None]:
+    """Depth along the camera's axis from an IMAGE or from one of core's geometry packets.
+
+    Args:
+        depth: IMAGE [T, H, W, C] in [0, 1], read by `depth_from_image`; or a DA3_GEOMETRY or MOGE_GEOMETRY dict.
+        clip: (T, H, W) of the clip it belongs to.
+        near, far, mapping: how an IMAGE is read; a geometry packet has depth proper.
+    Returns:
+        float32 [T, H, W], positive and finite, and the camera where the packet knows its intrinsics.
+    Raises:
+        PointVidError: another size than the clip's, or no usable value.
+    """
+    if isinstance(depth, dict):
+        found, camera = depth_from_geometry(depth)
+    else:
+        found, camera = depth_from_image(depth, near, far, mapping), None
+    if found.shape != clip:
+        here, there = ("x".join(map(str, shape)) for shape in (found.shape, clip))
+        raise PointVidError(f"depth is {here}, clip is {there} (TxHxW); compute it on the clip itself")
+    return found, camera
+
+
+def depth_from_image(image: Tensor, near: float, far: float, mapping: str) -> Tensor:
+    """Grey values g in [0, 1] -> depth in [near, far], [T, H, W].
+
+    disparity       1/d = 1/far + g (1/near - 1/far): bright is near, as depth estimators and ControlNets draw it
+    depth           d = near + g (far - near): bright is far
+    inverted depth  d = far - g (far - near): bright is near, linear in depth
+    """
+    if not 0 < near < far:
+        raise PointVidError(f"depth_near is {near:g} and depth_far {far:g}, expected 0 < near < far")
+    grey = image[..., :3].float().mean(-1).clamp(0, 1)
+    if mapping == "disparity":
+        return 1 / (1 / far + grey * (1 / near - 1 / far))
+    if mapping == "depth":
+        return near + grey * (far - near)
+    return far - grey * (far - near)
+
+
+def depth_from_geometry(geometry: dict[str, Any]) -> tuple[Tensor, Camera | None]:
+    """Depth and camera of a DA3_GEOMETRY or MOGE_GEOMETRY.
+
+    Sky and masked pixels come as infinity, NaN or 0: they take the largest depth of their frame, behind everything.
+    Intrinsics may differ from frame to frame, while ours is one fixed camera: each takes its median.
+    """
+    depth = geometry.get("depth")
+    if depth is None:
+        raise PointVidError(f"depth has no 'depth' among its keys {sorted(geometry)}, expected DA3 or MoGe geometry")
+    depth = depth.float().cpu()
+    usable = depth.isfinite() & (depth > 0)
+    if not usable.flatten(1).any(1).all():
+        frame = int((~usable.flatten(1).any(1)).nonzero()[0])
+        raise PointVidError(f"depth has no finite positive value in frame {frame}, expected some in every frame")
+    farthest = torch.where(usable, depth, 0).amax((1, 2), keepdim=True)
+    return torch.where(usable, depth, farthest), _camera(geometry, depth.shape[-2:])
+
+
+def _camera(geometry: dict[str, Any], image_size: tuple[int, int]) -> Camera | None:
+    intrinsics = geometry.get("intrinsics")
+    if intrinsics is None:
+        return None
+    # quantile, not median: torch 2.11 returns garbage for the median of an expanded tensor.
+    k = intrinsics.float().cpu().reshape(-1, 3, 3).quantile(0.5, dim=0)
+    height, width = image_size
+    if "mode" in geometry:  # Depth Anything 3: pixels of the size its network ran at, centred there
+        scale_x, scale_y = width / (2 * k[0, 2]), height / (2 * k[1, 2])
+    else:  # MoGe: a share of width and height
+        scale_x, scale_y = width, height
+    # Both measure from the image's corner; our pixel centres are integers.
+    fx, cx = float(k[0, 0] * scale_x), float(k[0, 2] * scale_x) - 0.5
+    fy, cy = float(k[1, 1] * scale_y), float(k[1, 2] * scale_y) - 0.5
+    return Camera(fx, fy, cx, cy)

@@ -1,0 +1,16 @@
+"""The list of nodes this pack gives to the host."""
+
+from __future__ import annotations
+
+from comfy_api.latest import ComfyExtension, io
+
+from .core_tracks import TracksToCore
+from .track_files import LoadTracks, SaveTracks
+
+
+class PointVidExtension(ComfyExtension):
+    """Everything the host learns of at start-up."""
+
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        """In the order of the graph: source, tracking, refining, looking, files, bridges."""
+        return [LoadTracks, SaveTracks, TracksToCore]

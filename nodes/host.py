@@ -1,0 +1,114 @@
+"""What nodes ask of the host: progress and cancelling, a device, folders, 3D files."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path, PureWindowsPath
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..pointvid.progress import Progress
+
+
+def host_progress() -> Progress:
+    """A `progress(done, total, what)` that moves the node's bar, and raises when the user has pressed cancel."""
+    import comfy.model_management
+    from comfy.utils import ProgressBar
+
+    bar = ProgressBar(1)
+
+    def report(done: int, total: int, what: str) -> None:
+        comfy.model_management.throw_exception_if_processing_interrupted()
+        bar.update_absolute(done, max(total, 1))
+
+    return report
+
+
+def compute_device():
+    """The device the host computes on."""
+    import comfy.model_management
+
+    return comfy.model_management.get_torch_device()
+
+
+def output_file(prefix: str, suffix: str) -> tuple[Path, dict[str, str]]:
+    """A new numbered name under the host's output folder.
+
+    Args:
+        prefix: may hold folders and the host's %year% patterns, as in core's save nodes.
+        suffix: ".npz" and the like.
+    Returns:
+        The path, and the host's own way to name it: {filename, subfolder, type}.
+    Raises:
+        PointVidError: the prefix leads out of the output folder.
+    """
+    import folder_paths
+
+    from ..pointvid.errors import PointVidError
+
+    if not prefix.strip() or _leaves_its_folder(prefix):
+        raise PointVidError(
+            f"filename_prefix is {prefix!r}, expected a name inside ComfyUI's output folder, like pointvid/tracks"
+        )
+    folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(prefix, folder_paths.get_output_directory())
+    path = Path(folder, f"{name}_{counter:05}_{suffix}")
+    return path, {"filename": path.name, "subfolder": subfolder.replace("\\", "/"), "type": "output"}
+
+
+def temp_file(stem: str, suffix: str) -> tuple[Path, dict[str, str]]:
+    """A new unique name under the host's temp folder, and its {filename, subfolder, type}."""
+    import folder_paths
+
+    path = Path(folder_paths.get_temp_directory(), "pointvid", f"{stem}_{secrets.token_hex(8)}{suffix}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path, {"filename": path.name, "subfolder": "pointvid", "type": "temp"}
+
+
+def list_files(suffix: str) -> list[str]:
+    """Names a load node offers: files in input/, input/pointvid/ and output/pointvid/, the last marked as core does.
+
+    The host asks at every start and refresh, so folders that may hold thousands of images are not walked.
+    """
+    import folder_paths
+
+    def names(root: str, *patterns: str) -> list[str]:
+        return sorted(path.relative_to(root).as_posix() for pattern in patterns for path in Path(root).glob(pattern))
+
+    given = names(folder_paths.get_input_directory(), f"*{suffix}", f"pointvid/**/*{suffix}")
+    saved = names(folder_paths.get_output_directory(), f"pointvid/**/*{suffix}")
+    return given + [f"{name} [output]" for name in saved]
+
+
+def existing_file(name: str, what: str) -> Path:
+    """The path behind a name from `list_files`.
+
+    Raises:
+        PointVidError: there is no such file, or the name leads out of the host's folders.
+    """
+    import folder_paths
+
+    from ..pointvid.errors import PointVidError
+
+    # Older hosts join the name to the folder without looking where it leads, so we look.
+    if name and not _leaves_its_folder(name) and folder_paths.exists_annotated_filepath(name):
+        return Path(folder_paths.get_annotated_filepath(name))
+    raise PointVidError(f"{what} is {name!r}, expected a file in ComfyUI's input folder or, with [output], its output")
+
+
+def file_fingerprint(name: str) -> str:
+    """Changes whenever the file behind `name` does, so that the host runs a load node again."""
+    status = existing_file(name, "file").stat()
+    return f"{status.st_mtime_ns} {status.st_size}"
+
+
+def file_3d(path: Path) -> Any:
+    """A 3D file for core's preview and save nodes; its path as a string where the host has no such socket."""
+    from comfy_api.latest import Types
+
+    return Types.File3D(str(path)) if hasattr(Types, "File3D") else str(path)
+
+
+def _leaves_its_folder(name: str) -> bool:
+    """Whether joining `name` to a folder could end outside of it, by the rules of any system."""
+    path = PureWindowsPath(name)  # knows both separators, and drives
+    return bool(path.anchor) or ".." in path.parts

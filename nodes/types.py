@@ -1,0 +1,35 @@
+"""What travels along the wires of the graph.
+
+POINT_TRACKS
+    A `pointvid.tracks.PointTracks`: `uvd` float32 [T, N, 3] (u right and v down in pixels of the clip, pixel centres
+    at integers; depth along the camera's axis), `visible` bool [T, N], `image_size` (H, W), `camera` (pinhole
+    intrinsics in pixels), `depth_unit` "metric" (metres) or "relative", `fps`, and, where known, `color` uint8 [N, 3]
+    and `object_id` int32 [N]. The first frame is the reference: `uvd[0, n, :2]` is where track n was started.
+POINT_MAP
+    A `pointvid.point_map.PointMap`: `points` float32 [T, H, W, 3], where entry (row v, column u) of EVERY frame holds
+    the (u, v, depth) that pixel (u, v) of the first frame has then, and `mask` bool [H, W], the foreground of the first
+    frame; `camera`, `depth_unit` and `fps` as above.
+POINTVID_SAMPLE
+    A `pointvid.sample.Sample`: a clip, its point map and caption, as the trainer reads them.
+
+All tensors are on the CPU. Nodes of other packs may read these attributes; the values are never changed in place.
+Everything else uses the host's own sockets.
+"""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+PointTracks = io.Custom("POINT_TRACKS")
+PointMap = io.Custom("POINT_MAP")
+Sample = io.Custom("POINTVID_SAMPLE")
+
+# Core's geometry packets: dicts documented at the head of comfy_extras/nodes_depth_anything_3.py and nodes_moge.py.
+DepthAnything3Geometry = io.Custom("DA3_GEOMETRY")
+MogeGeometry = io.Custom("MOGE_GEOMETRY")
+
+# Older cores have no 3D file sockets, and one of them no TRACKS: there a path travels as STRING, tracks under core's
+# later name.
+File3DGLB = getattr(io, "File3DGLB", io.String)
+File3DAny = getattr(io, "File3DAny", io.String)
+CoreTracks = getattr(io, "Tracks", None) or io.Custom("TRACKS")

@@ -1,0 +1,123 @@
+"""What nodes make of the host's IMAGE, MASK and depth, without a host."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from tests.pack import pack_module
+
+images = pack_module("nodes.images")
+depth_input = pack_module("nodes.depth_input")
+PointVidError = pack_module("pointvid.errors").PointVidError
+
+
+def test_frames_become_uint8_rgb_by_rounding():
+    image = torch.tensor([0.0, 0.5, 1.0, 0.1]).view(1, 1, 1, 4).expand(2, 3, 5, 4)  # the fourth is alpha
+    frames = images.ImageFrames(image)
+    assert frames.shape == (2, 3, 5, 3)
+    assert len(frames) == 2
+    assert frames[1].dtype == torch.uint8
+    assert frames[1][2, 4].tolist() == [0, 128, 255]
+
+
+def test_grey_becomes_rgb():
+    assert images.to_uint8(torch.full((2, 2, 1), 1 / 255)).tolist() == [[[1, 1, 1]] * 2] * 2
+
+
+def test_uint8_survives_the_way_to_the_host_and_back():
+    frames = torch.arange(256, dtype=torch.uint8).view(1, 16, 16, 1).expand(1, 16, 16, 3)
+    assert torch.equal(images.to_uint8(images.to_image(frames)), frames)
+
+
+def test_first_mask_of_a_batch_counts():
+    mask = torch.zeros(3, 4, 6)
+    mask[0, 1, 2] = 1
+    mask[1] = 1
+    assert images.to_bool_mask(mask, (4, 6)).nonzero().tolist() == [[1, 2]]
+    assert images.to_bool_mask(None, (4, 6)) is None
+
+
+def test_mask_of_another_size_names_both():
+    with pytest.raises(PointVidError, match="mask is 480x640, clip is 256x448"):
+        images.to_bool_mask(torch.ones(1, 480, 640), (256, 448))
+
+
+def test_empty_mask_is_refused():
+    with pytest.raises(PointVidError, match="selects no pixel"):
+        images.to_bool_mask(torch.zeros(1, 4, 6), (4, 6))
+
+
+@pytest.mark.parametrize(
+    ("mapping", "expected"),
+    # near 2, far 8: the middle of disparity is 1 / ((1/2 + 1/8) / 2) = 3.2, the middle of depth 5
+    [("disparity", [8.0, 3.2, 2.0]), ("depth", [2.0, 5.0, 8.0]), ("inverted depth", [8.0, 5.0, 2.0])],
+)
+def test_depth_image_mappings(mapping, expected):
+    grey = torch.tensor([0.0, 0.5, 1.0]).view(1, 1, 3, 1).expand(1, 1, 3, 3)
+    depth, camera = depth_input.read_depth(grey, (1, 1, 3), 2.0, 8.0, mapping)
+    assert depth.flatten().tolist() == pytest.approx(expected)
+    assert camera is None
+
+
+def test_near_and_far_must_be_in_order():
+    with pytest.raises(PointVidError, match="depth_near is 5 and depth_far 2"):
+        depth_input.depth_from_image(torch.zeros(1, 2, 2, 3), 5.0, 2.0, "depth")
+
+
+def test_depth_of_another_size_names_both():
+    with pytest.raises(PointVidError, match="depth is 1x4x6, clip is 16x4x6"):
+        depth_input.read_depth(torch.zeros(1, 4, 6, 3), (16, 4, 6), 1.0, 2.0, "depth")
+
+
+def moge(frames=2, height=4, width=6, fov_x=90.0):
+    """A packet as core's MoGe node makes it: intrinsics as shares of width and height."""
+    f = 0.5 / math.tan(math.radians(fov_x) / 2)
+    k = torch.tensor([[f, 0, 0.5], [0, f * width / height, 0.5], [0, 0, 1.0]]).expand(frames, 3, 3)
+    image = torch.zeros(frames, height, width, 3)
+    return {"depth": torch.full((frames, height, width), 3.0), "intrinsics": k, "image": image}
+
+
+def test_moge_intrinsics_are_shares_of_the_image():
+    depth, camera = depth_input.read_depth(moge(), (2, 4, 6), 1.0, 10.0, "disparity")
+    assert torch.equal(depth, torch.full((2, 4, 6), 3.0))
+    # 90 degrees across 6 pixels: f = 3; the middle of pixels 0..5 is 2.5, of 0..3 is 1.5
+    assert camera.intrinsics == pytest.approx((3.0, 3.0, 2.5, 1.5))
+
+
+def test_moge_sky_goes_behind_everything():
+    packet = moge()
+    packet["depth"][0, 0, 0] = torch.inf
+    packet["depth"][1, 0, 0] = torch.nan
+    packet["depth"][1, 1, 1] = 7.0
+    depth, _ = depth_input.depth_from_geometry(packet)
+    assert depth[0, 0, 0] == 3.0
+    assert depth[1, 0, 0] == 7.0
+    assert depth.isfinite().all()
+
+
+def test_depth_anything_intrinsics_are_pixels_of_its_own_size():
+    # The network ran at 28x42 (HxW); the clip is 4x6: everything shrinks by 7.
+    k = torch.tensor([[35.0, 0, 21], [0, 42.0, 14], [0, 0, 1]]).expand(1, 2, 3, 3)
+    packet = {"depth": torch.ones(2, 4, 6), "image": torch.zeros(2, 4, 6, 3), "mode": "multiview", "intrinsics": k}
+    _, camera = depth_input.depth_from_geometry(packet)
+    assert camera.intrinsics == pytest.approx((5.0, 6.0, 2.5, 1.5))
+
+
+def test_depth_anything_mono_knows_no_camera():
+    packet = {"depth": torch.ones(2, 4, 6), "image": torch.zeros(2, 4, 6, 3), "mode": "mono"}
+    assert depth_input.depth_from_geometry(packet)[1] is None
+
+
+def test_a_frame_without_depth_is_named():
+    packet = moge()
+    packet["depth"][1] = torch.inf
+    with pytest.raises(PointVidError, match="no finite positive value in frame 1"):
+        depth_input.depth_from_geometry(packet)
+
+
+def test_a_dict_without_depth_is_named():
+    with pytest.raises(PointVidError, match="no 'depth' among its keys"):
+        depth_input.depth_from_geometry({"points": torch.zeros(1, 2, 2, 3)})
