@@ -261,7 +261,7 @@ def bad_video(tmp_path, kind):
         write_video(path, frames, fps=8)
         data = path.read_bytes()
         cut = {"truncated": data[: len(data) * 6 // 10], "headless": data[:200]}
-        path.write_bytes(cut.get(kind, data.replace(b"moov", b"free")))
+        path.write_bytes(cut.get(kind, data.replace(b"moov", b"junk")))
     elif kind == "short":
         write_video(path, levels(5), fps=8)
     return path
