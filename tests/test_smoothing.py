@@ -100,7 +100,9 @@ def test_noise_goes_and_queries_stay():
     raw = rms(noisy[..., :2] - truth[..., :2])
     assert rms(found["smoother"][..., :2] - truth[..., :2]) < 0.6 * raw
     assert rms(found["smoother"][..., :2] - truth[..., :2]) < rms(found["filter"][..., :2] - truth[..., :2]) < raw
-    assert rms(found["smoother"][..., 2].log() - truth[..., 2].log()) < 0.6 * rms(noisy[..., 2].log() - truth[..., 2].log())
+    assert rms(found["smoother"][..., 2].log() - truth[..., 2].log()) < 0.6 * rms(
+        noisy[..., 2].log() - truth[..., 2].log()
+    )
     for result in found.values():
         assert torch.equal(result[0, :, :2], noisy[0, :, :2])
 
