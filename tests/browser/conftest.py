@@ -1,0 +1,101 @@
+"""A real ComfyUI server with this pack, and its frontend in headless Chromium."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import missing
+
+ROOT = Path(__file__).resolve().parents[2]
+START_SECONDS = 120
+
+
+class Server:
+    """ComfyUI on a free port with folders of its own; `log` holds what it printed."""
+
+    def __init__(self, comfyui: Path, base: Path):
+        self.base, self.log = base, base / "server.log"
+        for folder in ("custom_nodes", "models", "input", "output", "temp", "user"):
+            (base / folder).mkdir(parents=True)
+        install(base / "custom_nodes" / "ComfyUI-PointVid")
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        command = [sys.executable, "main.py", "--cpu", "--listen", "127.0.0.1", "--port", port, "--base-directory", base]
+        command += ["--disable-api-nodes", "--disable-auto-launch", "--database-url", f"sqlite:///{base}/user/comfyui.db"]
+        with self.log.open("w", encoding="utf-8") as log:
+            self._process = subprocess.Popen(
+                [str(part) for part in command], cwd=comfyui, stdout=log, stderr=subprocess.STDOUT
+            )
+        try:
+            self._wait()
+        except BaseException:
+            self.close()
+            raise
+
+    def get(self, path: str) -> object:
+        """JSON from the server."""
+        with urllib.request.urlopen(self.url + path, timeout=10) as response:
+            return json.load(response)
+
+    def close(self) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline and self._process.poll() is None:
+            with contextlib.suppress(urllib.error.URLError, OSError):
+                self.get("/system_stats")
+                return
+            time.sleep(0.2)
+        pytest.fail("ComfyUI did not start:\n" + self.log.read_text(encoding="utf-8")[-3000:])
+
+
+def install(place: Path) -> None:
+    """Put the pack where the host looks for packs: a link, or a copy where links need rights (Windows)."""
+    try:
+        place.symlink_to(ROOT, target_is_directory=True)
+    except OSError:
+        shutil.copytree(ROOT, place, ignore=shutil.ignore_patterns(".*", "tests", "runs", "out"))
+
+
+@pytest.fixture(scope="session")
+def server(comfyui: Path, tmp_path_factory: pytest.TempPathFactory):
+    server = Server(comfyui, tmp_path_factory.mktemp("server") / "base")
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """Chromium with WebGL in software, so that viewers draw without a graphics card."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    names = (os.environ.get("CHROMIUM"), "chromium", "chromium-browser", "google-chrome", "chrome")
+    path = next(filter(None, (shutil.which(name) for name in names if name)), None)
+    if path is None:
+        missing("no Chromium on PATH (set CHROMIUM)")
+    flags = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist", "--disable-dev-shm-usage"]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        flags.append("--no-sandbox")
+    with playwright.sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=path, args=flags)
+        yield browser
+        browser.close()
