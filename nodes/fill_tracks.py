@@ -17,8 +17,8 @@ class FillTracks(io.ComfyNode):
             node_id="PointVid_FillTracks",
             display_name="Fill Point Tracks",
             category="PointVid/tracks",
-            description="Gives every pixel of the mask in the first frame a 3D trajectory, interpolated from the nearest "
-            "tracks of its object. The result is what PointVid models learn from.",
+            description="Gives every pixel of the mask in the first frame a 3D trajectory, interpolated from the "
+            "nearest tracks of its object. The result is what PointVid models learn from.",
             search_aliases=["dense tracks", "densify", "point map", "interpolate", "algorithm 1"],
             inputs=[
                 types.PointTracks.Input("tracks", tooltip="Sparse tracks of the clip, best smoothed before."),
@@ -39,7 +39,9 @@ class FillTracks(io.ComfyNode):
                     tooltip="How many of the nearest tracks a pixel is interpolated from. The paper uses 3.",
                 ),
             ],
-            outputs=[types.PointMap.Output(display_name="point_map", tooltip="One trajectory for each pixel of the mask.")],
+            outputs=[
+                types.PointMap.Output(display_name="point_map", tooltip="One trajectory for each pixel of the mask.")
+            ],
         )
 
     @classmethod

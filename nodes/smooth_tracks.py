@@ -17,8 +17,8 @@ class SmoothTracks(io.ComfyNode):
             node_id="PointVid_SmoothTracks",
             display_name="Smooth Point Tracks",
             category="PointVid/tracks",
-            description="Removes jitter and bridges moments where a point is hidden (constant-velocity Kalman smoother). "
-            "Points stay exactly where they started in the first frame.",
+            description="Removes jitter and bridges moments where a point is hidden (constant-velocity Kalman "
+            "smoother). Points stay exactly where they started in the first frame.",
             search_aliases=["kalman", "rts smoother", "jitter", "denoise tracks", "stabilize tracks"],
             inputs=[
                 types.PointTracks.Input("tracks", tooltip="The tracks to smooth."),

@@ -34,8 +34,23 @@ class Server:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
-        command = [sys.executable, "main.py", "--cpu", "--listen", "127.0.0.1", "--port", port, "--base-directory", base]
-        command += ["--disable-api-nodes", "--disable-auto-launch", "--database-url", f"sqlite:///{base}/user/comfyui.db"]
+        command = [
+            sys.executable,
+            "main.py",
+            "--cpu",
+            "--listen",
+            "127.0.0.1",
+            "--port",
+            port,
+            "--base-directory",
+            base,
+        ]
+        command += [
+            "--disable-api-nodes",
+            "--disable-auto-launch",
+            "--database-url",
+            f"sqlite:///{base}/user/comfyui.db",
+        ]
         with self.log.open("w", encoding="utf-8") as log:
             self._process = subprocess.Popen(
                 [str(part) for part in command], cwd=comfyui, stdout=log, stderr=subprocess.STDOUT
@@ -92,7 +107,12 @@ def chromium():
     path = next(filter(None, (shutil.which(name) for name in names if name)), None)
     if path is None:
         missing("no Chromium on PATH (set CHROMIUM)")
-    flags = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist", "--disable-dev-shm-usage"]
+    flags = [
+        "--use-angle=swiftshader",
+        "--enable-unsafe-swiftshader",
+        "--ignore-gpu-blocklist",
+        "--disable-dev-shm-usage",
+    ]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         flags.append("--no-sandbox")
     with playwright.sync_playwright() as running:
