@@ -1,0 +1,76 @@
+"""PLY: one point cloud a file, little-endian binary."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import PointVidError
+from ..files import atomic_path
+from ..progress import Progress, silent
+from ..tracks import PointTracks
+from .scene import frame_name, shown, track_colors, world_points
+
+VERTEX = np.dtype(
+    [(axis, "<f4") for axis in "xyz"]
+    + [(channel, "u1") for channel in ("red", "green", "blue")]
+    + [("visible", "u1"), ("track", "<i4")]
+)
+PLY_TYPES = {"<f4": "float", "|u1": "uchar", "<i4": "int"}
+
+
+def write_ply(tracks: PointTracks, path: str | os.PathLike, frame: int = 0, hidden: bool = False) -> None:
+    """Write the points of one frame: x, y, z (y up, -z ahead), colour, visible (0 or 1), track (the index over N).
+
+    Args:
+        tracks: any tracks.
+        path: the file.
+        frame: which frame.
+        hidden: also write points that are hidden or off screen in that frame.
+    Raises:
+        PointVidError: no such frame, or nowhere to write.
+    """
+    if not 0 <= frame < tracks.num_frames:
+        raise PointVidError(f"frame {frame} asked for, tracks have frames 0 to {tracks.num_frames - 1}")
+    _write(path, _vertices(tracks, frame, hidden))
+
+
+def write_ply_sequence(
+    tracks: PointTracks, folder: str | os.PathLike, hidden: bool = False, progress: Progress = silent
+) -> None:
+    """Write `frame_0000.ply`, ... into `folder`, as Houdini, Blender and CloudCompare read sequences.
+
+    Frames of an earlier, longer sequence in the same folder are removed, so that no two clips mix.
+    """
+    folder = Path(folder)
+    for frame in range(tracks.num_frames):
+        _write(folder / f"{frame_name(frame)}.ply", _vertices(tracks, frame, hidden))
+        progress(frame + 1, tracks.num_frames, "writing PLY")
+    for path in folder.glob("frame_*.ply"):
+        match = re.fullmatch(r"frame_(\d{4,})", path.stem)
+        if match and int(match[1]) >= tracks.num_frames:
+            path.unlink()
+
+
+def _vertices(tracks: PointTracks, frame: int, hidden: bool) -> np.ndarray:
+    one = tracks.replace(uvd=tracks.uvd[frame : frame + 1], visible=tracks.visible[frame : frame + 1])
+    index = np.flatnonzero(shown(one, hidden)[0])
+    vertices = np.empty(len(index), VERTEX)
+    for axis, values in zip("xyz", world_points(one)[0, index].T):
+        vertices[axis] = values
+    # Colours come from the whole clip's frame 0: of one frame alone, a rainbow would change with the motion.
+    for channel, values in zip(("red", "green", "blue"), track_colors(tracks).numpy()[index].T):
+        vertices[channel] = values
+    vertices["visible"] = one.visible[0].cpu().numpy()[index]
+    vertices["track"] = index
+    return vertices
+
+
+def _write(path: str | os.PathLike, vertices: np.ndarray) -> None:
+    properties = [f"property {PLY_TYPES[kind]} {name}" for name, kind in VERTEX.descr]
+    header = ["ply", "format binary_little_endian 1.0", f"element vertex {len(vertices)}", *properties, "end_header"]
+    with atomic_path(path) as temporary:
+        temporary.write_bytes("\n".join(header).encode("ascii") + b"\n" + vertices.tobytes())
