@@ -83,14 +83,17 @@ def densify(
     between = torch.nn.functional.embedding_bag(
         on_device(nearest), table.view(-1, frames * 3), per_sample_weights=on_device(weights), mode="sum"
     ).view(-1, frames, 3)
+    own = torch.zeros(len(untracked), 3, device=device)
     if interpolation == "displacement":
-        between[..., :2] += on_device(centres[untracked].astype(np.float32))[:, None]
-    _write(points, on_device(pixels[untracked]), between)
-    _write(points, on_device(pixels[tracked]), tracks.uvd[:, on_device(owner[tracked])].transpose(0, 1))
+        own[:, :2] = on_device(centres[untracked])
+    at, at_tracked, owner = on_device(pixels[untracked]), on_device(pixels[tracked]), on_device(owner[tracked])
+    for t in range(frames):
+        points[t].index_copy_(0, at, between[:, t] + own)
+        points[t].index_copy_(0, at_tracked, tracks.uvd[t].index_select(0, owner))
 
     kept = torch.zeros(height * width, dtype=torch.bool, device=device)
-    kept[on_device(pixels[untracked])] = True
-    kept[on_device(pixels[tracked])] = True
+    kept[at] = True
+    kept[at_tracked] = True
     return PointMap(
         points.view(frames, height, width, 3), kept.view(height, width), tracks.camera, tracks.depth_unit, tracks.fps
     )
@@ -122,7 +125,7 @@ def _starting_inside(queries: NDArray, mask: NDArray) -> NDArray:
     index = np.flatnonzero(inside)
     column, row = cell[index].astype(np.int64).T
     index = index[mask[row, column]]
-    _, first = np.unique(queries[index], axis=0, return_index=True)
+    _, first = np.unique(queries[index] @ np.array([1, 1j]), return_index=True)
     return index[np.sort(first)]
 
 
@@ -186,14 +189,11 @@ def _nearest(
             continue
         places = queries[candidates]
         centre = centres[untracked[rows]]
-        _, index = cKDTree(places).query(centre + _TIE_BREAK, k=np.arange(1, count + 1))
-        inverse = 1 / np.maximum(np.linalg.norm(places[index] - centre[:, None], axis=-1), 1e-9)
+        _, index = cKDTree(places).query(
+            centre + _TIE_BREAK, k=np.arange(1, count + 1), workers=torch.get_num_threads()
+        )
+        away = places[index] - centre[:, None]
+        inverse = 1 / np.maximum(np.hypot(away[..., 0], away[..., 1]), 1e-9)
         nearest[rows, :count] = candidates[index]
         weights[rows, :count] = inverse / inverse.sum(1, keepdims=True)
     return nearest, weights
-
-
-def _write(points: Tensor, at: Tensor, values: Tensor) -> None:
-    """points[:, at] = values transposed; points [T, H * W, 3], values [P, T, 3]."""
-    for t in range(points.shape[0]):
-        points[t].index_copy_(0, at, values[:, t])
