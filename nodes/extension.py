@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from comfy_api.latest import ComfyExtension, io
 
+from .coordinates import TracksToCoordinates
 from .core_tracks import TracksToCore
+from .export_tracks import ExportTracks
 from .fill_tracks import FillTracks
 from .smooth_tracks import SmoothTracks
 from .track_files import LoadTracks, SaveTracks
@@ -15,4 +17,4 @@ class PointVidExtension(ComfyExtension):
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         """In the order of the graph: source, tracking, refining, looking, files, bridges."""
-        return [SmoothTracks, FillTracks, LoadTracks, SaveTracks, TracksToCore]
+        return [SmoothTracks, FillTracks, LoadTracks, SaveTracks, ExportTracks, TracksToCore, TracksToCoordinates]

@@ -37,9 +37,12 @@ class Events:
         self.sockets_metadata: dict = {}
         self.progress = 0
         self.cancel_at: int | None = None
+        self.errors: list[dict] = []
 
     def send_sync(self, event: str, data: object, sid: str | None = None) -> None:
-        """The host reports here; the executor keeps the messages that matter itself."""
+        """The host reports here. The executor keeps most messages itself, but not the errors of blocked outputs."""
+        if event == "execution_error":
+            self.errors.append(data)
 
     def progress_hook(self, value, total, preview, prompt_id=None, node_id=None) -> None:
         """Count, and press the host's cancel button where a test asks for it."""
@@ -134,7 +137,7 @@ async def run(executor, events: Events, prompt_id: str, graph: dict) -> dict:
     started = time.perf_counter()
     await executor.execute_async(graph, prompt_id, {"client_id": events.client_id}, outputs)
     happened = dict(executor.status_messages)
-    failure = happened.get("execution_error", {})
+    failure = events.errors[0] if events.errors else {}
     return {
         "ok": executor.success,
         "outputs": executor.history_result["outputs"] if executor.success else {},
@@ -164,7 +167,7 @@ async def serve(options: argparse.Namespace, answers: TextIO) -> None:
     executor = execution.PromptExecutor(events, cache_type=execution.CacheType.CLASSIC, cache_args=cache)
     for number, line in enumerate(sys.stdin):
         request = json.loads(line)
-        events.progress, events.cancel_at = 0, request.get("cancel_at")
+        events.progress, events.cancel_at, events.errors = 0, request.get("cancel_at"), []
         answer(await run(executor, events, str(number), request["graph"]))
 
 

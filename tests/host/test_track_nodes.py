@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,23 @@ def test_core_tracks(host, tracks):
     assert torch.equal(found["track_path"], tracks.uvd[:, picked, :2])
     assert found["track_visibility"].shape == (6, 5)
     assert host.probed("drawn").std() > 0  # core's own node drew something
+
+
+def test_coordinates_drive_core_wan_move(host, tracks):
+    graph, load = loaded()
+    text = graph.add("PointVid_TracksToCoordinates", tracks=(load, 0), max_points=6, num_frames=81, width=64, height=48)
+    core = graph.add("WanMoveTracksFromCoords", track_coords=(text, 0))
+    graph.probe("coordinates", text)
+    graph.probe("from_coordinates", core)
+    result = host.run(graph)
+    assert result["ok"], result
+    paths = json.loads(host.probed("coordinates"))
+    assert {len(path) for path in paths} == {81}
+    found = host.probed("from_coordinates")["track_path"]
+    assert found.shape == (81, len(paths), 2)
+    # Each path starts at a query, in an image twice as large; pixel centres are integers in both.
+    start = (found[0].double() + 0.5) / 2 - 0.5
+    assert torch.cdist(start, tracks.queries.double()).min(1).values.max() < 0.01
 
 
 @pytest.mark.parametrize(
