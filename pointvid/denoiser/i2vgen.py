@@ -1,0 +1,69 @@
+"""I2VGen-XL (arXiv 2311.04145) as a base: image and text to video, v-prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from ..diffusion import Schedule
+from ..errors import PointVidError
+from .base import Conditions, check_clip, image_frames
+from .joint import JointConfig, JointUNet, expand_base, extract_base
+
+
+class I2VGenXL:
+    """See `base.BaseModel`."""
+
+    name: ClassVar[str] = "i2vgen-xl"
+    schedule: ClassVar[Schedule] = Schedule()
+    fps: ClassVar[float] = 8.0
+    resolution: ClassVar[tuple[int, int]] = (256, 448)
+    frames: ClassVar[int] = 16
+    lora_targets: ClassVar[tuple[str, ...]] = ("to_q", "to_k", "to_v", "to_out.0")
+    text_layers_skipped: ClassVar[int] = 1
+
+    def build(self, config: JointConfig, **options: Any) -> JointUNet:
+        """The joint UNet."""
+        return JointUNet(config, **options)
+
+    def expand(self, base: Mapping[str, Tensor], config: JointConfig) -> dict[str, Tensor]:
+        """See `joint.expand_base`."""
+        return expand_base(base, config)
+
+    def extract(self, joint: Mapping[str, Tensor], config: JointConfig) -> dict[str, Tensor]:
+        """See `joint.extract_base`."""
+        return extract_base(joint, config)
+
+    def check_clip(self, frames: int, height: int, width: int) -> None:
+        """Any number of frames; sides are multiples of 8, the VAE's factor."""
+        check_clip(frames, height, width)
+
+    def conditions(
+        self, text: Tensor, frames: int, fps: float, image_latent: Tensor | None, image_embeds: Tensor | None
+    ) -> Conditions:
+        """The image comes in twice: as a latent (structure) and as a CLIP embedding (meaning).
+
+        Raises:
+            PointVidError: the image is missing.
+        """
+        if image_latent is None or image_embeds is None:
+            raise PointVidError("I2VGen-XL got no image, expected the first frame's latent and CLIP embedding")
+        batch = text.shape[0]
+        return Conditions(
+            context=text,
+            image_latents=image_frames(image_latent, frames),
+            image_embeds=image_embeds.reshape(batch, 1, -1),
+            fps=torch.full((batch,), float(fps), device=text.device),
+        )
+
+    def unconditional(self, conditions: Conditions, empty_text: Tensor) -> Conditions:
+        """Empty text and a zeroed image embedding; the image's latent stays, as in the published pipeline."""
+        return replace(
+            conditions,
+            context=empty_text.expand_as(conditions.context),
+            image_embeds=torch.zeros_like(conditions.image_embeds),
+        )
