@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..errors import PointVidError
 from ..files import atomic_path
+from ..thin import spread_out
 from ..tracks import PointTracks
 
 
@@ -54,32 +55,6 @@ def write_coordinate_json(
     text = tracks_to_coordinate_json(tracks, num_frames, max_points)
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-
-
-def spread_out(tracks: PointTracks, count: int) -> Tensor:
-    """int64 [<= count]: the longest visible track of each cell of a grid over the queries, best first within `count`.
-
-    The grid is as fine as `count` allows, so that the chosen tracks cover what the clip shows evenly.
-    """
-    length = tracks.visible.sum(0).cpu()
-    order = torch.argsort(length, descending=True, stable=True)
-    queries = tracks.queries.cpu()[order]
-    low, high = queries.min(0).values, queries.max(0).values
-    best = order[:1]
-    coarse, fine = 1, 4 * count
-    while coarse <= fine:  # the finest grid whose occupied cells are at most `count`
-        cells = (coarse + fine) // 2
-        xy = ((queries - low) / (high - low).clamp(min=1e-6) * cells).floor().clamp(max=cells - 1).long()
-        key = xy[:, 1] * cells + xy[:, 0]
-        unique, inverse = torch.unique(key, return_inverse=True)
-        if len(unique) <= count:
-            first = torch.full((len(unique),), len(key)).scatter_reduce(
-                0, inverse, torch.arange(len(key)), reduce="amin"
-            )
-            best, coarse = order[first.sort().values], cells + 1
-        else:
-            fine = cells - 1
-    return best
 
 
 def _stretch(uv: Tensor, frames: int) -> Tensor:

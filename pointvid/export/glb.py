@@ -13,10 +13,11 @@ import struct
 
 import numpy as np
 
+from ..colors import track_colors
 from ..files import atomic_path
 from ..progress import Progress, silent
 from ..tracks import PointTracks
-from .scene import frame_name, linear_colors, shown, track_colors, world_points
+from .scene import frame_name, linear_colors, shown, world_points
 
 FLOAT, UINT16 = 5126, 5123
 ARRAY_BUFFER = 34962

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from ..colors import track_colors
 from ..errors import PointVidError
 from ..files import atomic_path
 from ..progress import Progress, silent
 from ..tracks import PointTracks
-from .scene import frame_name, shown, track_colors, world_points
+from .scene import frame_name, shown, world_points
 
 VERTEX = np.dtype(
     [(axis, "<f4") for axis in "xyz"]

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
+from ..colors import track_colors
 from ..errors import PointVidError
 from ..files import atomic_path
 from ..progress import Progress, silent
 from ..tracks import PointTracks
-from .scene import linear_colors, shown, track_colors, world_points
+from .scene import linear_colors, shown, world_points
 
 APERTURE_MM = 36.0
 SUFFIXES = (".usda", ".usdc", ".usdz", ".usd")
