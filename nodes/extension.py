@@ -8,6 +8,7 @@ from .coordinates import TracksToCoordinates
 from .core_tracks import TracksToCore
 from .export_tracks import ExportTracks
 from .fill_tracks import FillTracks
+from .sample_files import LoadSample, SaveSample
 from .smooth_tracks import SmoothTracks
 from .track_files import LoadTracks, SaveTracks
 
@@ -17,4 +18,14 @@ class PointVidExtension(ComfyExtension):
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         """In the order of the graph: source, tracking, refining, looking, files, bridges."""
-        return [SmoothTracks, FillTracks, LoadTracks, SaveTracks, ExportTracks, TracksToCore, TracksToCoordinates]
+        return [
+            SmoothTracks,
+            FillTracks,
+            LoadTracks,
+            SaveTracks,
+            ExportTracks,
+            LoadSample,
+            SaveSample,
+            TracksToCore,
+            TracksToCoordinates,
+        ]

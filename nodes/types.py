@@ -9,8 +9,6 @@ POINT_MAP
     A `pointvid.point_map.PointMap`: `points` float32 [T, H, W, 3], where entry (row v, column u) of EVERY frame holds
     the (u, v, depth) that pixel (u, v) of the first frame has then, and `mask` bool [H, W], the foreground of the first
     frame; `camera`, `depth_unit` and `fps` as above.
-POINTVID_SAMPLE
-    A `pointvid.sample.Sample`: a clip, its point map and caption, as the trainer reads them.
 
 All tensors are on the CPU. Nodes of other packs may read these attributes; the values are never changed in place.
 Everything else uses the host's own sockets.
@@ -22,7 +20,6 @@ from comfy_api.latest import io
 
 PointTracks = io.Custom("POINT_TRACKS")
 PointMap = io.Custom("POINT_MAP")
-Sample = io.Custom("POINTVID_SAMPLE")
 
 # Core's geometry packets: dicts documented at the head of comfy_extras/nodes_depth_anything_3.py and nodes_moge.py.
 DepthAnything3Geometry = io.Custom("DA3_GEOMETRY")

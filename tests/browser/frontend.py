@@ -10,7 +10,7 @@ from PIL import Image
 CLASSIC, NODES_2 = "classic", "nodes2"
 
 READY = """() => window.app?.graph && window.app.extensionManager && !document.querySelector("#splash-loader")
-  && window.LiteGraph?.registered_node_types?.PointVid_PointCloudPreview !== undefined"""
+  && window.LiteGraph?.registered_node_types?.PointVid_LoadTracks !== undefined"""
 
 RUN = """async (seconds) => {
   const ended = new Promise((resolve) => {

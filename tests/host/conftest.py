@@ -17,13 +17,13 @@ ROOT = Path(__file__).resolve().parents[2]
 class Host:
     """A process running run_in_host.py."""
 
-    def __init__(self, comfyui: Path, base: Path, *flags: str):
+    def __init__(self, comfyui: Path, base: Path):
         self.base = base
         base.mkdir(parents=True, exist_ok=True)
         self._log = (base / "host.log").open("w", encoding="utf-8")
         script = Path(__file__).with_name("run_in_host.py")
         self._process = subprocess.Popen(
-            [sys.executable, script, "--comfyui", comfyui, "--pack", ROOT, "--base", base, *flags],
+            [sys.executable, script, "--comfyui", comfyui, "--pack", ROOT, "--base", base],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -34,7 +34,10 @@ class Host:
         self.report = self._answer()
 
     def run(self, graph: dict, **request: object) -> dict:
-        """Execute an API-format graph: {id: {class_type, inputs}}."""
+        """Execute an API-format graph: {id: {class_type, inputs}}.
+
+        `cancel_at=n` presses cancel at the n-th progress report; `disable_metadata=True` is the host's flag.
+        """
         self._process.stdin.write(json.dumps({"graph": graph, **request}) + "\n")
         self._process.stdin.flush()
         return self._answer()

@@ -155,6 +155,7 @@ async def serve(options: argparse.Namespace, answers: TextIO) -> None:
     """Report on loading, then answer graphs until stdin closes."""
     import comfy.utils
     import execution
+    from comfy.cli_args import args
 
     def answer(message: dict) -> None:
         answers.write(json.dumps(message, default=str) + "\n")
@@ -168,6 +169,7 @@ async def serve(options: argparse.Namespace, answers: TextIO) -> None:
     for number, line in enumerate(sys.stdin):
         request = json.loads(line)
         events.progress, events.cancel_at, events.errors = 0, request.get("cancel_at"), []
+        args.disable_metadata = request.get("disable_metadata", False)
         answer(await run(executor, events, str(number), request["graph"]))
 
 
