@@ -77,18 +77,16 @@ def densify(
 
     frames = tracks.num_frames
     points = torch.zeros(frames, height * width, 3, device=device)
-    table = tracks.uvd.transpose(0, 1).contiguous()  # [N, T, 3]: one track is one row
-    if interpolation == "displacement":
-        table[..., :2] -= table[:, :1, :2].clone()
-    between = torch.nn.functional.embedding_bag(
-        on_device(nearest), table.view(-1, frames * 3), per_sample_weights=on_device(weights), mode="sum"
-    ).view(-1, frames, 3)
-    own = torch.zeros(len(untracked), 3, device=device)
-    if interpolation == "displacement":
-        own[:, :2] = on_device(centres[untracked])
     at, at_tracked, owner = on_device(pixels[untracked]), on_device(pixels[tracked]), on_device(owner[tracked])
+    nearest, weights = on_device(nearest), on_device(weights)
+    start, own = torch.zeros(tracks.num_points, 3, device=device), torch.zeros(len(untracked), 3, device=device)
+    if interpolation == "displacement":
+        start[:, :2], own[:, :2] = tracks.queries, on_device(centres[untracked])
     for t in range(frames):
-        points[t].index_copy_(0, at, between[:, t] + own)
+        moved = torch.nn.functional.embedding_bag(
+            nearest, tracks.uvd[t] - start, per_sample_weights=weights, mode="sum"
+        )
+        points[t].index_copy_(0, at, moved.add_(own))
         points[t].index_copy_(0, at_tracked, tracks.uvd[t].index_select(0, owner))
 
     kept = torch.zeros(height * width, dtype=torch.bool, device=device)

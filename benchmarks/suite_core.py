@@ -1,0 +1,20 @@
+"""The figures of the core: import, numerics, tracker, memory. Each `core_*` module with `figures()` adds its own."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from pathlib import Path
+
+from .figure import Figure
+
+
+def run() -> list[Figure]:
+    """Every figure of every part, in the order of the parts' names."""
+    figures: list[Figure] = []
+    for name in sorted(module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)])):
+        if name.startswith("core_"):
+            part = importlib.import_module(f".{name}", __package__)
+            if hasattr(part, "figures"):
+                figures += part.figures()
+    return figures
