@@ -69,6 +69,7 @@ def render_point_cloud(
     trail: int = 6,
     frustum: bool = True,
     hidden: bool = False,
+    frames: Sequence[int] | None = None,
     progress: Progress = silent,
 ) -> Tensor:
     """Render the tracks in 3D.
@@ -84,25 +85,27 @@ def render_point_cloud(
         trail: frames of past path drawn for some hundred points, 0 for none.
         frustum: draw the clip's camera as a wire pyramid.
         hidden: also draw hidden points.
+        frames: which frames to render, all if None. The view is framed for the whole clip either way.
         progress: reports frames.
     Returns:
         uint8 [T, H, W, 3].
     """
-    frames, size = tracks.num_frames, tuple(size or tracks.image_size)
-    azimuths = swing(frames) if azimuth is None else azimuth
+    size = tuple(size or tracks.image_size)
+    azimuths = swing(tracks.num_frames) if azimuth is None else azimuth
     if isinstance(azimuths, (int, float)):
-        azimuths = [float(azimuths)] * frames
+        azimuths = [float(azimuths)] * tracks.num_frames
+    frames = range(tracks.num_frames) if frames is None else frames
     world = tracks.xyz * tracks.uvd.new_tensor([1.0, -1.0, -1.0])
     shown = torch.isfinite(world).all(-1) & (tracks.uvd[..., 2] > 0)
     visible = shown & tracks.visible
     shown = shown if hidden else visible
     colors = track_colors(tracks).to(world).float()
-    radii = tracks.uvd[..., 2] / tracks.camera.fx * (_spacing(tracks) * 0.62 * point_size)
+    radii = tracks.uvd[..., 2] / tracks.camera.fx * (_spacing(tracks) * 0.72 * point_size)
     target, extent = _bounds(world, visible & _foreground(tracks))
     tailed = spread_out(tracks, TRAILS).to(world.device) if trail and tracks.num_points else None
     wires = _frustum(tracks, extent, target) if frustum else None
     pictures = []
-    for frame in range(frames):
+    for done, frame in enumerate(frames, 1):
         view = _view(target, extent / zoom, azimuths[frame], elevation, size)
         splats = [Splats(world[frame][shown[frame]], colors[shown[frame]], radii[frame][shown[frame]])]
         if tailed is not None:
@@ -110,7 +113,7 @@ def render_point_cloud(
         if wires is not None:
             splats.append(wires)
         pictures.append(_draw(splats, view))
-        progress(frame + 1, frames, "rendering points")
+        progress(done, len(frames), "rendering points")
     return torch.stack(pictures).cpu()
 
 
@@ -153,7 +156,7 @@ def _view(target: Tensor, extent: float, azimuth: float, elevation: float, size:
     height, width = size[0] * SUPERSAMPLING, size[1] * SUPERSAMPLING
     focal = height / 2 / math.tan(math.radians(VIEW_FOV) / 2)
     narrow = min(1.0, width / height)
-    distance = extent * 1.12 / math.sin(math.radians(VIEW_FOV) / 2) / narrow
+    distance = extent * 1.02 / math.sin(math.radians(VIEW_FOV) / 2) / narrow
     return View(target, target.new_tensor([right, up, back]), distance, focal, (height, width))
 
 
@@ -195,7 +198,7 @@ def _draw(splats: list[Splats], view: View) -> Tensor:
     radii = torch.cat([part.radii for part in splats])
     pixels, ahead = view.project(points)
     height, width = view.size
-    radius = (radii * view.focal / ahead.clamp(min=1e-6)).clamp(0.5 * SUPERSAMPLING, MAX_RADIUS)
+    radius = (radii * view.focal / ahead.clamp(min=1e-6)).clamp(0.7 * SUPERSAMPLING, MAX_RADIUS)
     winner = _z_buffer(pixels, ahead, radius, height, width)
     picture = _background(height, width, points)
     hit = winner >= 0

@@ -1,0 +1,61 @@
+"""Arguments that several commands share, and how their text becomes values."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def size(text: str) -> tuple[int, int]:
+    """`448x256` (width x height) -> (H, W)."""
+    width, _, height = text.lower().partition("x")
+    if not (width.isdigit() and height.isdigit()) or min(int(width), int(height)) < 16:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size, expected WIDTHxHEIGHT of at least 16, like 448x256")
+    return int(height), int(width)
+
+
+def frame_count(text: str) -> int | None:
+    """A number of frames; `all` is None."""
+    if text == "all":
+        return None
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of frames, expected 1 or more, or 'all'")
+    return int(text)
+
+
+def intrinsics(text: str) -> tuple[float, float, float, float]:
+    """`fx,fy,cx,cy` -> four numbers, pixels of the clip file."""
+    try:
+        fx, fy, cx, cy = (float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no camera, expected fx,fy,cx,cy in pixels") from None
+    return fx, fy, cx, cy
+
+
+def field_of_view(text: str) -> float:
+    """Degrees."""
+    try:
+        degrees = float(text)
+    except ValueError:
+        degrees = 0.0
+    if not 0 < degrees < 180:
+        raise argparse.ArgumentTypeError(f"{text!r} is no field of view, expected degrees between 0 and 180")
+    return degrees
+
+
+def add_tracking(parser: argparse.ArgumentParser) -> None:
+    """What `track` and `demo` have in common."""
+    parser.add_argument("--all", action="store_true", help="keep the tracks of the background too")
+    parser.add_argument(
+        "--tracker",
+        default="lucas_kanade",
+        metavar="NAME",
+        help="which tracker (default: lucas_kanade, needs no weights)",
+    )
+    parser.add_argument(
+        "--no-smooth", action="store_true", help="keep the tracker's jitter (default: Kalman + RTS smoothing)"
+    )
+
+
+def add_out(parser: argparse.ArgumentParser) -> None:
+    """The folder that results go to."""
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results, made if missing")

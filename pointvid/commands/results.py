@@ -1,0 +1,78 @@
+"""The folder of results that `track` and `demo` leave: one track file, and the same tracks as pictures and scenes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from .. import __version__
+from ..export.glb import write_glb
+from ..export.html import write_html
+from ..export.ply import write_ply_sequence
+from ..files import atomic_path
+from ..progress import Progress
+from ..render import compose_preview, draw_tracks, overlay_frames, render_point_cloud
+from ..render.overlay import Frames
+from ..track_file import save_tracks
+from ..tracks import PointTracks
+from ..video import VideoFile, write_video
+
+TRAIL = 8
+
+
+def write_results(
+    out: Path, video: VideoFile, tracks: PointTracks, cloud: PointTracks, report: dict, progress: Progress
+) -> list[Path]:
+    """Write everything about a tracked clip.
+
+    Args:
+        out: the folder.
+        video: the clip.
+        tracks: what the tracker followed: goes to `tracks.npz` and over the video.
+        cloud: what the 3D files show: every foreground pixel, or the tracks themselves.
+        report: goes to `report.json`, with the version and the files added.
+        progress: reports each file's frames.
+    Returns:
+        The paths written.
+    """
+    out = Path(out)
+    written = [save_tracks(tracks, out / "tracks.npz")]
+    overlay = overlay_frames(video, tracks, trail=TRAIL, progress=progress)
+    write_video(out / "overlay.mp4", overlay, tracks.fps)
+    write_glb(cloud, out / "tracks.glb", progress=progress)
+    write_ply_sequence(cloud, out / "ply", progress=progress)
+    write_html(cloud, out / "preview.html", video, title=Path(video.name).name, progress=progress)
+    write_preview(out / "preview.png", video, tracks, cloud)
+    written += [out / name for name in ("overlay.mp4", "tracks.glb", "ply", "preview.html", "preview.png")]
+    write_report(out / "report.json", report, written)
+    return [*written, out / "report.json"]
+
+
+def write_preview(path: Path, video: Frames, tracks: PointTracks, cloud: PointTracks) -> None:
+    """The clip's first frame, the tracks over its last, and the points in 3D."""
+    last = tracks.num_frames - 1
+    start = max(0, last - TRAIL)
+    end = tracks.replace(uvd=tracks.uvd[start:], visible=tracks.visible[start:])
+    clip_end = torch.stack([video[t] for t in range(start, last + 1)])
+    panels = [
+        ("first frame", video[0]),
+        (f"tracks, frame {last}", draw_tracks(clip_end, end, trail=TRAIL)[-1]),
+        ("in 3D", render_point_cloud(cloud, azimuth=-24, frames=[last])[0]),
+    ]
+    with atomic_path(path) as temporary:
+        Image.fromarray(compose_preview(panels).numpy()).save(temporary)
+
+
+def write_report(path: Path, report: dict, written: list[Path]) -> None:
+    """`report.json`: what was done, what came out, and which files hold it."""
+    files = {file.name: _bytes(file) for file in written}
+    with atomic_path(path) as temporary:
+        text = json.dumps({"pointvid": __version__, **report, "files": files}, indent=2, ensure_ascii=False)
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def _bytes(path: Path) -> int:
+    return sum(file.stat().st_size for file in path.iterdir()) if path.is_dir() else path.stat().st_size

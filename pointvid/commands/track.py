@@ -1,0 +1,76 @@
+"""`pointvid track`: any clip becomes 3D tracks."""
+
+from __future__ import annotations
+
+import argparse
+
+from .arguments import add_out, add_tracking, field_of_view, frame_count, intrinsics, size
+
+HELP = "track a video in 3D and write the results"
+DETAILS = """Track a video in 3D. Writes into DIR:
+
+  tracks.npz     the tracks (docs/track-format.md)
+  overlay.mp4    the tracks drawn over the video
+  tracks.glb     the moving point cloud: ComfyUI's Preview 3D, Blender, any glTF viewer
+  ply/           the same, one PLY a frame
+  preview.html   an interactive viewer in one file
+  preview.png    a picture
+  report.json    what was done and the figures
+
+The tracks are of what moves in front of the camera, or of what a mask marks; --all keeps the
+background. The 3D files hold every foreground pixel, filled in between the tracks.
+
+Depth comes from --depth. Without it the tracks are flat: their depth is 1 everywhere."""
+EXAMPLES = (
+    "pointvid track clip.mp4 --out tracked",
+    "pointvid track clip.mp4 --out tracked --start 2.5 --frames 48 --size 448x256",
+    "pointvid track clip.mp4 --out tracked --mask mask.png --depth depth.npz --fov 40",
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("video", metavar="VIDEO", help="the clip, in any format FFmpeg reads")
+    add_out(parser)
+    parser.add_argument(
+        "--mask", metavar="FILE", help="foreground: a PNG, or a video whose first frame counts; white is in"
+    )
+    parser.add_argument(
+        "--depth", metavar="FILE", help="metres: .npz or .npy, float [T,H,W], or a folder of 16-bit PNGs in millimetres"
+    )
+    parser.add_argument(
+        "--frames", type=frame_count, default=16, metavar="N", help="how many frames, or 'all' (default: 16)"
+    )
+    parser.add_argument(
+        "--size", type=size, metavar="WxH", help="scale and crop the clip to this size (default: as it is)"
+    )
+    parser.add_argument("--start", type=float, default=0.0, metavar="SECONDS", help="where to begin (default: 0)")
+    camera = parser.add_mutually_exclusive_group()
+    camera.add_argument(
+        "--camera",
+        type=intrinsics,
+        metavar="FX,FY,CX,CY",
+        help="intrinsics in pixels of the clip file (default: focal = width)",
+    )
+    camera.add_argument("--fov", type=field_of_view, metavar="DEGREES", help="vertical field of view of the clip file")
+    add_tracking(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Track the clip and write the results."""
+    from ..camera import Camera
+    from ..depth_file import read_depth
+    from ..mask_file import read_mask
+    from ..video import VideoFile
+    from .tracking import track_and_write
+
+    with VideoFile(args.video, args.frames, args.size, args.start) as video:
+        framing, frames = video.framing, video.shape[0]
+        mask = read_mask(args.mask, framing, args.start) if args.mask else None
+        depth = read_depth(args.depth, frames, framing, video.first_frame) if args.depth else None
+        camera = Camera(*args.camera) if args.camera else None
+        if args.fov:
+            camera = Camera.from_fov(framing.source, args.fov)
+        if camera:
+            camera = framing.camera(camera)
+        track_and_write(video, mask, depth, camera, args)

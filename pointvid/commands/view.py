@@ -1,0 +1,43 @@
+"""`pointvid view`: tracks in the browser."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+HELP = "open tracks in an interactive viewer"
+DETAILS = "Write tracks as a page that needs no network, and open it in the browser."
+EXAMPLES = (
+    "pointvid view demo/tracks.npz",
+    "pointvid view demo/tracks.npz --video clip.mp4 --out tracks.html --no-open",
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("tracks", metavar="FILE", help="a track file (.npz) or a sample (.pointvid.tar)")
+    parser.add_argument("--video", metavar="VIDEO", help="the tracks' clip, shown behind them")
+    parser.add_argument("--out", metavar="HTML", help="the page (default: a temporary file)")
+    parser.add_argument("--no-open", action="store_true", help="only write the page")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Write the page and open it."""
+    import tempfile
+    import webbrowser
+
+    from ..export.html import write_html
+    from ..video import read_clip
+    from .inputs import read_tracks
+    from .terminal import Bars
+
+    tracks, video = read_tracks(args.tracks)
+    if args.video:
+        video = read_clip(args.video, tracks.num_frames, tracks.image_size).frames
+    stem = Path(args.tracks).name.split(".")[0]
+    path = Path(args.out) if args.out else Path(tempfile.mkdtemp(prefix="pointvid-")) / f"{stem}.html"
+    with Bars() as progress:
+        write_html(tracks, path, video, title=Path(args.tracks).name, progress=progress)
+    print(path)
+    if not args.no_open:
+        webbrowser.open(path.resolve().as_uri())
