@@ -11,8 +11,8 @@ from . import __version__
 from .errors import PointVidError
 
 COMMANDS = ("demo", "track", "synth", "export", "info", "view", "convert", "inspect")
-"""Module names in `commands/`, in the order of `pointvid --help`. Each has `HELP` (one line), `add_arguments(parser)` and
-`run(args)`, may have `DETAILS` (text) and `EXAMPLES` (command lines), and imports nothing heavy until it runs."""
+"""Module names in `commands/`, in the order of `pointvid --help`. Each has `HELP` (one line), `add_arguments(parser)`
+and `run(args)`, may have `DETAILS` (text) and `EXAMPLES` (command lines), and imports nothing heavy until it runs."""
 
 USAGE_ERROR, INTERRUPTED = 2, 130
 
