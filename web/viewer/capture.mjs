@@ -1,0 +1,42 @@
+// PNG and WebM of what is on screen: the cloud, with the RGB frame beside it where that is shown.
+
+/** A canvas with the RGB frame (if any) left of the cloud, at the cloud's height. */
+export function compose(cloud, picture, target = document.createElement("canvas")) {
+  const { height } = cloud;
+  const width = picture ? Math.round((picture.width / picture.height) * height) : 0;
+  // Video encoders want even sizes.
+  target.width = (width + cloud.width) & ~1;
+  target.height = height & ~1;
+  const context = target.getContext("2d");
+  if (picture) context.drawImage(picture, 0, 0, width, height);
+  context.drawImage(cloud, width, 0);
+  return target;
+}
+
+export function download(blob, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
+/** Records a canvas until stop() is called; the promise of `done` gives a WebM Blob. Throws Error("noRecorder"). */
+export function startRecording(canvas) {
+  const type = ["video/webm;codecs=vp9", "video/webm;codecs=vp8", "video/webm"].find((each) =>
+    globalThis.MediaRecorder?.isTypeSupported(each),
+  );
+  if (!type || !canvas.captureStream) throw new Error("noRecorder");
+  const stream = canvas.captureStream(30);
+  const recorder = new MediaRecorder(stream, { mimeType: type, videoBitsPerSecond: 12_000_000 });
+  const parts = [];
+  recorder.ondataavailable = (event) => parts.push(event.data);
+  const done = new Promise((resolve) => {
+    recorder.onstop = () => {
+      for (const track of stream.getTracks()) track.stop();
+      resolve(new Blob(parts, { type: "video/webm" }));
+    };
+  });
+  recorder.start();
+  return { done, stop: () => recorder.state !== "inactive" && recorder.stop() };
+}
