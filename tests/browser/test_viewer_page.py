@@ -306,7 +306,7 @@ def test_without_webgl2_the_image_output_is_named(page, tmp_path):
 
 
 def test_recording_gives_a_video(show):
-    page = show(*cube_clip(300, 4))
+    page = show(*cube_clip(300, 12))
     start, size = page.evaluate(
         """async () => {
           const blob = await pointvidViewer.record();
@@ -322,7 +322,8 @@ def test_every_control_has_a_name(show):
     page.evaluate("() => pointvidViewer.act('toggleMenu')")
     unnamed = page.evaluate(
         """() => [...pointvidViewer.panel.root.querySelectorAll('button, select, input')]
-             .filter((field) => !field.ariaLabel && !field.labels?.length && !field.textContent).map((field) => field.outerHTML)"""
+             .filter((field) => !field.ariaLabel && !field.labels?.length && !field.textContent)
+             .map((field) => field.outerHTML)"""
     )
     assert unnamed == []
 
@@ -342,7 +343,8 @@ def test_every_locale_has_every_text(show):
 def test_dispose_leaves_nothing(show):
     page = show(*cube_clip(300, 4))
     page.evaluate(
-        "() => { globalThis.gl = pointvidViewer.renderer.gl; pointvidViewer.act('togglePlay'); pointvidViewer.dispose() }"
+        """() => { globalThis.gl = pointvidViewer.renderer.gl; pointvidViewer.act('togglePlay');
+                   pointvidViewer.dispose() }"""
     )
     page.wait_for_timeout(200)
     assert page.evaluate("() => [gl.isContextLost(), document.querySelector('main').children.length]") == [True, 1]

@@ -4,10 +4,10 @@
 export function compose(cloud, picture, target = document.createElement("canvas")) {
   const { height } = cloud;
   const width = picture ? Math.round((picture.width / picture.height) * height) : 0;
-  // Video encoders want even sizes.
-  target.width = (width + cloud.width) & ~1;
-  target.height = height & ~1;
-  const context = target.getContext("2d");
+  // Video encoders want even sizes; setting a size clears the canvas, so it is done only when it changes.
+  const size = [(width + cloud.width) & ~1, height & ~1];
+  if (target.width !== size[0] || target.height !== size[1]) [target.width, target.height] = size;
+  const context = target.getContext("2d", { willReadFrequently: true }); // kept off the graphics card: recorders read it
   if (picture) context.drawImage(picture, 0, 0, width, height);
   context.drawImage(cloud, width, 0);
   return target;

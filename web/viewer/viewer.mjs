@@ -66,13 +66,7 @@ class Viewer {
 
   #listen() {
     const { signal } = this.ending;
-    const { cloud, pictureCanvas, root } = this.panel;
-    const change = (method) => (...values) => {
-      this.camera[method](...values);
-      this.invalidate();
-    };
-    const pick = (x, y) => this.#pickAt(x, y);
-    attachControls(cloud, { orbit: change("orbit"), pan: change("pan"), zoom: change("zoom"), pick }, signal);
+    const { pictureCanvas, root } = this.panel;
     pictureCanvas.addEventListener("click", (event) => this.#pickPixel(event), { signal });
     root.addEventListener("keydown", (event) => handleKey(event, (action, value) => this.act(action, value)), { signal });
     // The page's own canvas zooms on wheel and drags on press; what happens on this widget stays here.
@@ -80,16 +74,28 @@ class Viewer {
       root.addEventListener(type, (event) => event.stopPropagation(), { signal, passive: true });
     }
     root.addEventListener("contextmenu", (event) => event.stopPropagation(), { signal });
-    cloud.addEventListener("webglcontextlost", (event) => this.#lost(event), { signal });
-    cloud.addEventListener("webglcontextrestored", () => this.#restored(), { signal });
     document.addEventListener("visibilitychange", () => this.invalidate(), { signal });
     this.resizing = new ResizeObserver(() => this.#resized());
-    this.resizing.observe(cloud);
     this.watching = new IntersectionObserver((entries) => {
       this.shown = entries.at(-1).isIntersecting;
       this.invalidate();
     });
     this.watching.observe(this.host);
+    this.#listenToCloud();
+  }
+
+  #listenToCloud() {
+    const { signal } = this.ending;
+    const { cloud } = this.panel;
+    const change = (method) => (...values) => {
+      this.camera[method](...values);
+      this.invalidate();
+    };
+    const pick = (x, y) => this.#pickAt(x, y);
+    attachControls(cloud, { orbit: change("orbit"), pan: change("pan"), zoom: change("zoom"), pick }, signal);
+    cloud.addEventListener("webglcontextlost", (event) => this.#lost(event), { signal });
+    cloud.addEventListener("webglcontextrestored", () => this.#restored(), { signal });
+    this.resizing.observe(cloud);
   }
 
   /** Show a .pvt file (ArrayBuffer). A damaged file is explained on the widget; nothing is thrown. */
@@ -340,8 +346,21 @@ class Viewer {
   #lost(event) {
     event.preventDefault(); // allows the browser to restore it
     if (!this.renderer) return;
-    const retry = () => this.renderer.gl.getExtension("WEBGL_lose_context")?.restoreContext();
-    this.panel.showMessage(this.text("lost"), [this.text("restore"), retry], true);
+    this.panel.showMessage(this.text("lost"), [this.text("restore"), () => this.#replaceCloud()], true);
+  }
+
+  /** A context the browser does not give back is replaced by one on a new canvas. */
+  #replaceCloud() {
+    const { cloud } = this.panel;
+    this.resizing.unobserve(cloud);
+    this.panel.cloud = cloud.cloneNode();
+    cloud.replaceWith(this.panel.cloud);
+    this.#makeRenderer();
+    if (!this.renderer) return;
+    if (this.clip) this.renderer.load(this.clip);
+    this.#listenToCloud();
+    this.panel.showMessage(this.clip ? this.#emptyReason() : this.text("noData"));
+    this.invalidate();
   }
 
   #restored() {
@@ -387,6 +406,7 @@ class Viewer {
       };
       requestAnimationFrame(step);
     });
+    await new Promise((resolve) => setTimeout(resolve, 1000)); // drawn frames reach the encoder late on a busy machine
     this.recording.stop();
     const blob = await this.recording.done;
     this.recording = null;
