@@ -19,8 +19,8 @@ from .point_range import PointRange
 from .sampling import Denoise
 
 PointDecoder = Callable[[Tensor], tuple[Tensor, Tensor]]
-"""Point latent [B,C,T,h,w] -> points [B,T,H,W,3], differentiably, in the space that should stay rigid; and which of them
-are foreground, bool [B,H,W]."""
+"""Point latent [B,C,T,h,w] -> points [B,T,H,W,3], differentiably, in the space that should stay rigid; bool [B,H,W]:
+which of them are foreground."""
 
 
 def without_points(x: Tensor) -> Tensor:
