@@ -5,18 +5,14 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 from torch import Tensor
 
 from .errors import PointVidError
+from .nearest import nearest_tracks
 from .point_map import PointMap
 from .tracks import PointTracks
 
 INTERPOLATIONS = ("displacement", "absolute")
-
-# Pixels are looked up in the tree this far off their centres: less than any difference in distance that matters, in a
-# direction no two lattice points share. Equally near tracks then rank by where they are, whatever their order.
-_TIE_BREAK = np.array([1e-6, 0.618034e-6])
 
 
 def densify(
@@ -149,8 +145,8 @@ def _objects(
     elif (track_object[used] == track_object[used[0]]).all():
         pixel_object = np.full(len(pixels), track_object[used[0]])
     else:
-        _, index = cKDTree(queries[used]).query(centres + _TIE_BREAK)
-        pixel_object = track_object[used[index]]
+        index, _ = nearest_tracks(queries[used], centres, 1)
+        pixel_object = track_object[used[index[:, 0]]]
     return pixel_object, track_object
 
 
@@ -180,18 +176,14 @@ def _nearest(
     weights = np.zeros((len(untracked), k), np.float32)
     labels = pixel_object[untracked]
     for label in np.unique(labels):
-        rows = np.flatnonzero(labels == label)
         candidates = used[track_object[used] == label]
         count = min(k, len(candidates))
         if count == 0:
             continue
-        places = queries[candidates]
-        centre = centres[untracked[rows]]
-        _, index = cKDTree(places).query(
-            centre + _TIE_BREAK, k=np.arange(1, count + 1), workers=torch.get_num_threads()
-        )
-        away = places[index] - centre[:, None]
-        inverse = 1 / np.maximum(np.hypot(away[..., 0], away[..., 1]), 1e-9)
+        rows = np.flatnonzero(labels == label)
+        index, distance = nearest_tracks(queries[candidates], centres[untracked[rows]], count)
+        inverse = 1 / distance
+        inverse /= inverse.sum(1, keepdims=True)
         nearest[rows, :count] = candidates[index]
-        weights[rows, :count] = inverse / inverse.sum(1, keepdims=True)
+        weights[rows, :count] = inverse
     return nearest, weights

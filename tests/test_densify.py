@@ -6,6 +6,7 @@ from scipy.spatial import KDTree
 from pointvid.camera import Camera
 from pointvid.densify import densify
 from pointvid.errors import PointVidError
+from pointvid.nearest import nearest_tracks
 from pointvid.tracks import PointTracks
 
 SIZE = (24, 32)
@@ -139,6 +140,22 @@ def test_grid_ties_do_not_depend_on_the_order_of_tracks():
     for seed in range(3):
         order = torch.randperm(tracks.num_points, generator=torch.Generator().manual_seed(seed))
         assert torch.allclose(densify(tracks.select(order), full()).points, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("count", [3, 40, 90, 300])
+def test_nearest_tracks_are_those_of_an_exhaustive_search(count, monkeypatch):
+    rng = np.random.default_rng(count)
+    cells = rng.permutation(40 * 50)
+    places, pixels = (np.stack((c % 50, c // 50), -1).astype(float) for c in (cells[:count], cells[count:]))
+    index, distance = nearest_tracks(places, pixels, 3)
+    offset = places[None] - pixels[:, None]
+    exact = (offset**2).sum(-1)
+    # Of equally near tracks the one farther to the right comes first, then the lower one.
+    rank = np.lexsort((-(offset[..., 0] + 0.618 * offset[..., 1]), exact), axis=-1)[:, :3]
+    assert np.array_equal(index, rank)
+    assert np.abs(distance - np.sqrt(np.take_along_axis(exact, rank, 1))).max() < 1e-6
+    monkeypatch.setattr("pointvid.nearest._DENSE", 2.0)  # the tree alone
+    assert np.array_equal(nearest_tracks(places, pixels, 3)[0], rank)
 
 
 @pytest.mark.parametrize("count", [1, 2])
