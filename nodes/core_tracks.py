@@ -26,7 +26,7 @@ class TracksToCore(io.ComfyNode):
                     default=0,
                     min=0,
                     max=100000,
-                    tooltip="Keep at most this many tracks, evenly picked; 0 keeps all. Motion-guided models "
+                    tooltip="Keep at most this many tracks, spread over the image; 0 keeps all. Motion-guided models "
                     "are usually driven by tens to a few hundred.",
                 ),
             ],
@@ -40,8 +40,8 @@ class TracksToCore(io.ComfyNode):
     @classmethod
     def execute(cls, tracks, max_points) -> io.NodeOutput:
         """Core's dict: `track_path` float32 (T, N, 2) pixel x, y and `track_visibility` bool (T, N)."""
-        import torch
+        from ..pointvid.thin import spread_out
 
         if 0 < max_points < tracks.num_points:
-            tracks = tracks.select(torch.linspace(0, tracks.num_points - 1, max_points).round().long())
+            tracks = tracks.select(spread_out(tracks, max_points))
         return io.NodeOutput({"track_path": tracks.uvd[..., :2].clone(), "track_visibility": tracks.visible.clone()})

@@ -1,7 +1,8 @@
-"""The kinds of depth a graph can offer, made into what trackers take: depth [T, H, W] and, if known, the camera."""
+"""The kinds of depth a graph can offer, made into what trackers take."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -10,31 +11,54 @@ from torch import Tensor
 from ..pointvid.camera import Camera
 from ..pointvid.errors import PointVidError
 
-MAPPINGS = ("disparity", "depth", "inverted depth")
+
+@dataclass(frozen=True)
+class Depth:
+    """What a tracker wants to know of the third dimension.
+
+    Attributes:
+        maps: float32 [T, H, W] along the camera's axis, finite and positive; None where no depth was given.
+        camera: None where unknown.
+        unit: "metric" or "relative", as in PointTracks.
+    """
+
+    maps: Tensor | None
+    camera: Camera | None
+    unit: str
 
 
 def read_depth(
-    depth: Tensor | dict[str, Any], clip: tuple[int, int, int], near: float, far: float, mapping: str
-) -> tuple[Tensor, Camera | None]:
-    """Depth along the camera's axis from an IMAGE or from one of core's geometry packets.
+    source: Tensor | dict[str, Any] | None,
+    clip: tuple[int, int, int],
+    mapping: str = "disparity",
+    near: float = 1.0,
+    far: float = 10.0,
+    unit: str = "relative",
+    fov: float = 0.0,
+) -> Depth:
+    """The values of the inputs that `inputs.depth_inputs` declares.
 
     Args:
-        depth: IMAGE [T, H, W, C] in [0, 1], read by `depth_from_image`; or a DA3_GEOMETRY or MOGE_GEOMETRY dict.
+        source: an IMAGE [T, H, W, C] in [0, 1], read by `depth_from_image`; a DA3_GEOMETRY or MOGE_GEOMETRY dict; None.
         clip: (T, H, W) of the clip it belongs to.
-        near, far, mapping: how an IMAGE is read; a geometry packet has depth proper.
-    Returns:
-        float32 [T, H, W], positive and finite, and the camera where the packet knows its intrinsics.
+        mapping, near, far: how an IMAGE is read.
+        unit: what the depth is in.
+        fov: vertical field of view in degrees; above 0 it overrules the intrinsics of a geometry.
     Raises:
-        PointVidError: another size than the clip's, or no usable value.
+        PointVidError: the depth has another size than the clip, or no usable value.
     """
-    if isinstance(depth, dict):
-        found, camera = depth_from_geometry(depth)
+    camera = Camera.from_fov(clip[1:], fov) if fov > 0 else None
+    if source is None:
+        return Depth(None, camera, "relative")
+    if isinstance(source, dict):
+        maps, own_camera = depth_from_geometry(source)
+        camera = camera or own_camera
     else:
-        found, camera = depth_from_image(depth, near, far, mapping), None
-    if found.shape != clip:
-        here, there = ("x".join(map(str, shape)) for shape in (found.shape, clip))
+        maps = depth_from_image(source, near, far, mapping)
+    if maps.shape != clip:
+        here, there = ("x".join(map(str, shape)) for shape in (maps.shape, clip))
         raise PointVidError(f"depth is {here}, clip is {there} (TxHxW); compute it on the clip itself")
-    return found, camera
+    return Depth(maps, camera, unit)
 
 
 def depth_from_image(image: Tensor, near: float, far: float, mapping: str) -> Tensor:

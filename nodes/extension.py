@@ -8,6 +8,7 @@ from .coordinates import TracksToCoordinates
 from .core_tracks import TracksToCore
 from .export_tracks import ExportTracks
 from .fill_tracks import FillTracks
+from .point_cloud_preview import PointCloudPreview
 from .sample_files import LoadSample, SaveSample
 from .smooth_tracks import SmoothTracks
 from .track_files import LoadTracks, SaveTracks
@@ -21,6 +22,7 @@ class PointVidExtension(ComfyExtension):
         return [
             SmoothTracks,
             FillTracks,
+            PointCloudPreview,
             LoadTracks,
             SaveTracks,
             ExportTracks,

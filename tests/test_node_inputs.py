@@ -57,9 +57,10 @@ def test_empty_mask_is_refused():
 )
 def test_depth_image_mappings(mapping, expected):
     grey = torch.tensor([0.0, 0.5, 1.0]).view(1, 1, 3, 1).expand(1, 1, 3, 3)
-    depth, camera = depth_input.read_depth(grey, (1, 1, 3), 2.0, 8.0, mapping)
-    assert depth.flatten().tolist() == pytest.approx(expected)
-    assert camera is None
+    depth = depth_input.read_depth(grey, (1, 1, 3), mapping, 2.0, 8.0, "metric")
+    assert depth.maps.flatten().tolist() == pytest.approx(expected)
+    assert depth.camera is None
+    assert depth.unit == "metric"
 
 
 def test_near_and_far_must_be_in_order():
@@ -69,7 +70,7 @@ def test_near_and_far_must_be_in_order():
 
 def test_depth_of_another_size_names_both():
     with pytest.raises(PointVidError, match="depth is 1x4x6, clip is 16x4x6"):
-        depth_input.read_depth(torch.zeros(1, 4, 6, 3), (16, 4, 6), 1.0, 2.0, "depth")
+        depth_input.read_depth(torch.zeros(1, 4, 6, 3), (16, 4, 6))
 
 
 def moge(frames=2, height=4, width=6, fov_x=90.0):
@@ -81,10 +82,20 @@ def moge(frames=2, height=4, width=6, fov_x=90.0):
 
 
 def test_moge_intrinsics_are_shares_of_the_image():
-    depth, camera = depth_input.read_depth(moge(), (2, 4, 6), 1.0, 10.0, "disparity")
-    assert torch.equal(depth, torch.full((2, 4, 6), 3.0))
+    depth = depth_input.read_depth(moge(), (2, 4, 6))
+    assert torch.equal(depth.maps, torch.full((2, 4, 6), 3.0))
     # 90 degrees across 6 pixels: f = 3; the middle of pixels 0..5 is 2.5, of 0..3 is 1.5
-    assert camera.intrinsics == pytest.approx((3.0, 3.0, 2.5, 1.5))
+    assert depth.camera.intrinsics == pytest.approx((3.0, 3.0, 2.5, 1.5))
+
+
+def test_a_given_field_of_view_overrules_the_geometry():
+    camera = depth_input.read_depth(moge(), (2, 4, 6), fov=90.0).camera
+    assert camera.intrinsics == pytest.approx((2.0, 2.0, 2.5, 1.5))  # 90 degrees across 4 rows
+
+
+def test_without_depth_the_unit_is_relative():
+    depth = depth_input.read_depth(None, (2, 4, 6), unit="metric")
+    assert (depth.maps, depth.camera, depth.unit) == (None, None, "relative")
 
 
 def test_moge_sky_goes_behind_everything():

