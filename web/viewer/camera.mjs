@@ -20,7 +20,7 @@ export class OrbitCamera {
   /** A three-quarter view of the whole cloud. */
   reset() {
     this.target = [...this.home.target];
-    this.distance = (1.3 * this.home.radius) / TANGENT;
+    this.distance = (1.15 * this.home.radius) / TANGENT;
     this.yaw = 0.45;
     this.pitch = 0.22;
     this.tangent = TANGENT;

@@ -14,6 +14,8 @@ export const STYLE = `
 .picture { display: none; background: #0e0f12; }
 .picture canvas { width: 100%; height: 100%; object-fit: contain; display: block; cursor: crosshair; }
 .picture.beside { display: block; flex: 0 0 42%; border-right: 1px solid #26282e; }
+.tall .picture.beside { flex: 0 0 auto; max-height: 45%; border-right: 0; border-bottom: 1px solid #26282e; }
+.tall .picture.beside canvas { height: auto; max-height: 100%; }
 .picture.corner { display: block; position: absolute; z-index: 1; left: 6px; bottom: 6px; width: min(34%, 260px); border-radius: 4px;
   overflow: hidden; box-shadow: 0 0 0 1px #3a3d45, 0 2px 8px #000a; }
 .picture.corner canvas { height: auto; }

@@ -19,7 +19,7 @@ const DEFAULTS = {
   mode: "rgb", colormap: "viridis", pointSize: 1, trails: 0, showHidden: true, smooth: true, frustum: false,
   imagePlane: false, picture: null, compare: "side", speed: 1, loop: true, autoplay: true,
 };
-const WIDE = 520; // CSS pixels: from here on the RGB frame goes beside the cloud, below it into a corner
+const ROOMY = 380; // CSS pixels of width and height: where either is less, the RGB frame goes into a corner of the cloud
 
 /**
  * Build a viewer inside `element` (which it fills).
@@ -213,8 +213,11 @@ class Viewer {
     const { settings, panel, player, clip } = this;
     player.loop = settings.loop;
     player.speed = settings.speed;
-    const placement = clip.images.length ? (settings.picture ?? (this.host.clientWidth >= WIDE ? "beside" : "corner")) : "off";
+    const { clientWidth, clientHeight } = panel.stage;
+    const fitting = Math.min(clientWidth, clientHeight) < ROOMY ? "corner" : "beside";
+    const placement = clip.images.length ? (settings.picture ?? fitting) : "off";
     panel.picture.className = `picture ${placement}`;
+    panel.stage.classList.toggle("tall", clientHeight > clientWidth);
     panel.showSettings({ ...settings, picture: placement });
     panel.showNames(clip.sets.length > 1 ? this.#views().map((view) => view.sets.map((i) => clip.sets[i].name).join(" + ")) : []);
     showLegend(panel.legend, this.text, clip, settings.mode, settings.colormap, this.renderer.range(settings.mode));
