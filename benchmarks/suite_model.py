@@ -6,7 +6,6 @@ the ratio. With CUDA also the full model at 16 frames in bf16.
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 import time
@@ -120,6 +119,8 @@ def cpu_peak(kind: str) -> float:
 @torch.no_grad()
 def measure_growth(kind: str) -> float:
     """What `cpu_peak`'s process does: MiB of peak resident set beyond what imports took."""
+    import resource
+
     import diffusers  # noqa: F401 (both kinds pay for it)
 
     make, run = KINDS[kind]

@@ -5,18 +5,29 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from .arguments import size
+
 HELP = "make a joint checkpoint of a published base model, or a diffusers folder of a checkpoint"
+DETAILS = """Make the initial joint video + point checkpoint of a published base model (I2VGen-XL or ModelScopeT2V, as
+folders in diffusers' layout). Its video is the base's, its points are untrained. Given a checkpoint instead, write its
+base part as a diffusers folder."""
+EXAMPLES = (
+    "pointvid convert i2vgen-xl pointvid-initial.safetensors --dtype bf16",
+    "pointvid convert pointvid-initial.safetensors i2vgen-xl-back",
+)
 _DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's options."""
-    parser.add_argument("source", type=Path, help="folder of ali-vilab/i2vgen-xl or ModelScopeT2V; or a .safetensors")
-    parser.add_argument("target", type=Path, help=".safetensors to write; or, from a checkpoint, a new folder")
+    """Declare the arguments."""
+    parser.add_argument("source", type=Path, metavar="SOURCE", help="model folder as published; or a checkpoint")
+    parser.add_argument(
+        "target", type=Path, metavar="TARGET", help=".safetensors to write; or, from a checkpoint, a new folder"
+    )
     parser.add_argument("--unet-only", action="store_true", help="leave out text encoder, image encoder and VAE")
     parser.add_argument("--dtype", choices=_DTYPES, help="of the written weights; default: the files' own")
     parser.add_argument("--entry-attention", default="spatial", choices=["spatial", "temporal", "channel", "none"])
-    parser.add_argument("--size", metavar="WxH", help="pixels it will be trained at, e.g. 448x256")
+    parser.add_argument("--size", type=size, metavar="WxH", help="pixels it will be trained at (default: the base's)")
     parser.add_argument("--frames", type=int, help="frames it will be trained at")
     parser.add_argument("--fps", type=float, help="frames a second it will be trained at")
     parser.add_argument("--near", type=float, default=0.1, help="nearest depth that points encode (default: 0.1)")
@@ -31,37 +42,27 @@ def run(options: argparse.Namespace) -> None:
     from ..checkpoint import load_checkpoint, save_checkpoint
     from ..convert import from_diffusers, to_diffusers
     from ..point_range import PointRange
+    from .terminal import Bars
 
     dtype = getattr(torch, _DTYPES[options.dtype]) if options.dtype else None
     if options.source.is_file():
         to_diffusers(load_checkpoint(options.source, dtype), options.target)
         print(f"wrote {options.target}: the base part; points have no place in diffusers' classes")
         return
-    checkpoint = from_diffusers(
-        options.source,
-        entry_attention=options.entry_attention,
-        dtype=dtype,
-        all_in_one=not options.unet_only,
-        resolution=_size(options.size),
-        frames=options.frames,
-        fps=options.fps,
-        point_range=PointRange(options.near, options.far, options.margin),
-        progress=lambda done, total, what: print(f"[{done}/{total}] {what}"),
-    )
+    with Bars() as bars:
+        checkpoint = from_diffusers(
+            options.source,
+            entry_attention=options.entry_attention,
+            dtype=dtype,
+            all_in_one=not options.unet_only,
+            resolution=options.size,
+            frames=options.frames,
+            fps=options.fps,
+            point_range=PointRange(options.near, options.far, options.margin),
+            progress=bars,
+        )
     save_checkpoint(checkpoint, options.target)
     count = sum(value.numel() for value in checkpoint.unet.values())
     held = ", ".join(["unet", *checkpoint.parts])
     print(f"wrote {options.target}: {checkpoint.info.base}, {count:,} UNet parameters; holds {held}")
     print("its video is the base's and its points are untrained: train stage 1 next")
-
-
-def _size(text: str | None) -> tuple[int, int] | None:
-    from ..errors import PointVidError
-
-    if text is None:
-        return None
-    try:
-        width, height = map(int, text.lower().split("x"))
-    except ValueError:
-        raise PointVidError(f"--size is {text!r}, expected WIDTHxHEIGHT, e.g. 448x256") from None
-    return height, width
