@@ -8,10 +8,16 @@ from .coordinates import TracksToCoordinates
 from .core_tracks import TracksToCore
 from .export_tracks import ExportTracks
 from .fill_tracks import FillTracks
+from .guidance import InnerGuidance, RigidityGuidance
+from .image_to_video import ImageToVideo
+from .join_split import JoinLatents, SplitLatents
+from .load_model import LoadModel
 from .point_cloud_preview import PointCloudPreview
 from .sample_files import LoadSample, SaveSample
+from .sampler import VideoPointSampler
 from .smooth_tracks import SmoothTracks
 from .track_files import LoadTracks, SaveTracks
+from .trajectory_decoder import TrajectoryDecoder
 
 
 class PointVidExtension(ComfyExtension):
@@ -30,4 +36,12 @@ class PointVidExtension(ComfyExtension):
             SaveSample,
             TracksToCore,
             TracksToCoordinates,
+            LoadModel,
+            ImageToVideo,
+            VideoPointSampler,
+            TrajectoryDecoder,
+            InnerGuidance,
+            RigidityGuidance,
+            JoinLatents,
+            SplitLatents,
         ]

@@ -23,6 +23,8 @@ CORE_NODES = (
     "nodes_preview_any",
     "nodes_wanmove",
     "nodes_moge",
+    "nodes_custom_sampler",
+    "nodes_model_advanced",
 )
 
 

@@ -17,6 +17,9 @@ pytestmark = pytest.mark.host
 SNAPSHOT = Path(__file__).resolve().parents[1] / "data" / "node_schema.json"
 
 
+FROM_THE_HOST = ("file", "name", "sampler_name", "scheduler")  # what lies in the folders, what this host samples with
+
+
 def summary(node: dict) -> dict:
     """What a saved workflow depends on; descriptions may change freely."""
     inputs = []
@@ -24,7 +27,7 @@ def summary(node: dict) -> dict:
         for name, (kind, options) in node["input"].get(group, {}).items():
             entry = {"name": name, "type": kind, "optional": group == "optional"}
             entry |= {key: options[key] for key in ("default", "options") if key in options}
-            if name == "file":  # whatever lies in the folders
+            if name in FROM_THE_HOST:
                 entry.pop("options", None)
             inputs.append(entry)
     outputs = [{"name": name, "type": kind} for name, kind in zip(node["output_name"], node["output"])]

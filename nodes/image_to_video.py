@@ -1,0 +1,80 @@
+"""Conditioning of the joint model: start image, prompt, frame rate -> conditioning and an empty joint latent."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+
+class ImageToVideo(io.ComfyNode):
+    """What core's WanImageToVideo is to Wan, for the joint video + point model."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Inputs and outputs, as the host asks for them."""
+        return io.Schema(
+            node_id="PointVid_ImageToVideo",
+            display_name="PointVid Image to Video",
+            category="PointVid/generate",
+            description="Adds the start image and the frame rate to the prompts and makes the empty video + point "
+            "latent. The first generated frame is the start image; the points need no start.",
+            search_aliases=["i2v", "i2vgen-xl", "image2video", "start image", "pointvid conditioning"],
+            inputs=[
+                io.Conditioning.Input("positive", tooltip="The prompt, from CLIP Text Encode."),
+                io.Conditioning.Input(
+                    "negative", tooltip="The negative prompt; empty text is what the base was trained on."
+                ),
+                io.Vae.Input("vae", tooltip="The image VAE of the model. It encodes the start image."),
+                io.ClipVision.Input(
+                    "clip_vision", tooltip="The model's CLIP vision encoder (I2VGen-XL's is OpenCLIP ViT-H)."
+                ),
+                io.Image.Input(
+                    "start_image", tooltip="First frame of the video. It is resized to cover the size and cropped."
+                ),
+                io.Int.Input(
+                    "width", default=448, min=16, max=4096, step=8, tooltip="Pixels. PointVid's paper uses 448."
+                ),
+                io.Int.Input(
+                    "height", default=256, min=16, max=4096, step=8, tooltip="Pixels. PointVid's paper uses 256."
+                ),
+                io.Int.Input("length", default=16, min=1, max=256, tooltip="Frames. PointVid's paper uses 16."),
+                io.Float.Input(
+                    "fps",
+                    default=8.0,
+                    min=1.0,
+                    max=60.0,
+                    step=0.5,
+                    tooltip="Frame rate the model is told: lower means more motion between frames.",
+                ),
+                io.Int.Input("batch_size", default=1, min=1, max=64, optional=True, tooltip="Videos made at once."),
+            ],
+            outputs=[
+                io.Conditioning.Output(display_name="positive"),
+                io.Conditioning.Output(display_name="negative"),
+                io.Latent.Output(display_name="latent", tooltip="Empty joint latent [B,8,T,h,w] for a sampler."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls, positive, negative, vae, clip_vision, start_image, width, height, length, fps, batch_size=1
+    ) -> io.NodeOutput:
+        """Encode the image twice, as I2VGen-XL does: by the VAE for its pixels, by CLIP for its content."""
+        import comfy.model_management
+        import comfy.utils
+        import torch
+        from node_helpers import conditioning_set_values
+
+        from .native.host_model import FPS, IMAGE_EMBEDDING, IMAGE_LATENT
+
+        image = comfy.utils.common_upscale(start_image[:1, ..., :3].movedim(-1, 1), width, height, "bicubic", "center")
+        image = image.movedim(1, -1).clamp(0, 1)
+        latent = vae.encode(image)
+        embedding = clip_vision.encode_image(image, crop=True)["image_embeds"].unsqueeze(1)
+        shared = {IMAGE_LATENT: latent, FPS: fps}
+        positive = conditioning_set_values(positive, {**shared, IMAGE_EMBEDDING: embedding})
+        # Guidance compares with a content-free image: the embedding is nulled, the pixels stay (I2VGen-XL pipeline).
+        negative = conditioning_set_values(negative, {**shared, IMAGE_EMBEDDING: torch.zeros_like(embedding)})
+        samples = torch.zeros(
+            [batch_size, 8, length, *latent.shape[-2:]], device=comfy.model_management.intermediate_device()
+        )
+        return io.NodeOutput(positive, negative, {"samples": samples, "pointvid_fps": fps})

@@ -1,0 +1,107 @@
+"""Checkpoint file -> MODEL, CLIP, CLIP_VISION, VAE."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+FOLDER = "pointvid"
+
+
+class LoadModel(io.ComfyNode):
+    """Loads a joint video + point checkpoint as native models."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Inputs and outputs, as the host asks for them."""
+        return io.Schema(
+            node_id="PointVid_LoadModel",
+            display_name="Load PointVid Model",
+            category="PointVid/generate",
+            description="Loads a joint video + point checkpoint from models/pointvid, models/checkpoints or "
+            "models/diffusion_models. Parts that the file does not hold come from core's own loaders. No official "
+            "PointVid weights exist: the small model comes with this pack, others come from the trainer.",
+            search_aliases=["load checkpoint", "i2vgen-xl", "pointvid checkpoint", "unet loader"],
+            inputs=[
+                io.Combo.Input(
+                    "name",
+                    options=list_checkpoints(),
+                    tooltip="A .safetensors file that `pointvid convert` or the trainer wrote.",
+                ),
+                io.Combo.Input(
+                    "dtype",
+                    options=["default", "fp16", "bf16", "fp32"],
+                    default="default",
+                    advanced=True,
+                    tooltip="Precision of the denoiser. default lets ComfyUI choose what suits the device.",
+                ),
+            ],
+            outputs=[
+                io.Model.Output(display_name="model"),
+                io.Clip.Output(display_name="clip", tooltip="The text encoder, where the file holds it."),
+                io.ClipVision.Output(display_name="clip_vision", tooltip="The image encoder, where the file holds it."),
+                io.Vae.Output(display_name="vae", tooltip="The image VAE, where the file holds it."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, name, dtype) -> io.NodeOutput:
+        """Read, build, and block the outputs the file cannot feed, with a word on what to use instead."""
+        from comfy_execution.graph_utils import ExecutionBlocker
+
+        from .native.loading import load_parts
+
+        loaders = ("", "Load CLIP (type stable_diffusion)", "Load CLIP Vision", "Load VAE")
+        parts = ("model", "text encoder", "image encoder", "VAE")
+        outputs = [
+            ExecutionBlocker(f"{name} holds no {part}: use {loader}") if value is None else value
+            for value, part, loader in zip(load_parts(checkpoint_path(name), dtype), parts, loaders)
+        ]
+        return io.NodeOutput(*outputs)
+
+
+def list_checkpoints() -> list[str]:
+    """What the loader offers: the model that comes with the pack, then files of the host's folders, theirs first."""
+    import folder_paths
+
+    if FOLDER not in folder_paths.folder_names_and_paths:
+        from pathlib import Path
+
+        folder_paths.folder_names_and_paths[FOLDER] = (
+            [str(Path(folder_paths.models_dir, FOLDER))],
+            folder_paths.supported_pt_extensions,
+        )
+    found = [f"{SHIPPED} (comes with the pack)"] if shipped_path().is_file() else []
+    for folder in (FOLDER, "checkpoints", "diffusion_models"):
+        found += [name for name in folder_paths.get_filename_list(folder) if name.endswith(".safetensors")]
+    return list(dict.fromkeys(found))
+
+
+SHIPPED = "pointvid-small.safetensors"
+
+
+def shipped_path():
+    """Where the small model lies in this pack."""
+    from pathlib import Path
+
+    return Path(__file__).resolve().parent.parent / "pointvid" / "assets" / SHIPPED
+
+
+def checkpoint_path(name: str):
+    """The file behind a name of `list_checkpoints`.
+
+    Raises:
+        PointVidError: there is none.
+    """
+    from pathlib import Path
+
+    import folder_paths
+
+    from ..pointvid.errors import PointVidError
+
+    if name == f"{SHIPPED} (comes with the pack)":
+        return shipped_path()
+    for folder in (FOLDER, "checkpoints", "diffusion_models"):
+        path = folder_paths.get_full_path(folder, name)
+        if path:
+            return Path(path)
+    raise PointVidError(f"name is {name!r}, expected a file in models/{FOLDER}, checkpoints or diffusion_models")
