@@ -1,0 +1,83 @@
+"""House rules that a machine can check: what must never be committed, and what must agree."""
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import pointvid
+
+ROOT = Path(__file__).resolve().parent.parent
+# Built from parts, so that this file does not hold what it forbids.
+FORBIDDEN = {
+    "a package registry's host": "|".join((r"pypi\." + "org", "files.python" + "hosted", r"registry\.npm" + "js")),
+    "a path of somebody's machine": "|".join((r"[\s\"'(=:]/" + r"root/", r"[\s\"'(=:]/" + r"work/", r"/home" + r"/\w")),
+    "a marker of unfinished work": r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X)\b",
+}
+TEXT = {".py", ".md", ".toml", ".yml", ".yaml", ".json", ".js", ".mjs", ".css", ".html", ".txt", ".xml", ".cfg", ""}
+LARGEST = 2_000_000
+
+
+def tracked_files():
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
+    if listed.returncode:
+        pytest.skip("no git checkout")
+    return [ROOT / name for name in listed.stdout.decode().split("\0") if name and (ROOT / name).is_file()]
+
+
+def python_files(*folders):
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    assert files
+    return files
+
+
+def imported(path):
+    """The top-level modules that a file imports absolutely, at any depth."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield node.module.split(".")[0]
+
+
+@pytest.mark.parametrize("what", FORBIDDEN)
+def test_no_file_holds(what):
+    pattern = re.compile(FORBIDDEN[what])
+    for path in tracked_files():
+        if path.suffix in TEXT and path.stat().st_size < LARGEST:
+            text = path.read_text(encoding="utf-8", errors="replace")
+            found = pattern.search(text)
+            assert found is None, f"{path.relative_to(ROOT)} holds {what}: {found[0]!r}"
+
+
+def test_no_file_is_large():
+    assert {str(path): path.stat().st_size for path in tracked_files() if path.stat().st_size > LARGEST} == {}
+
+
+def test_the_pack_imports_only_what_comfyui_has():
+    for path in python_files("pointvid", "nodes"):
+        forbidden = {"cv2", "diffusers", "matplotlib", "pointvid", "training", "nodes"} & set(imported(path))
+        assert not forbidden, f"{path.relative_to(ROOT)} imports {forbidden}"
+
+
+def test_the_library_knows_nothing_of_the_host():
+    for path in python_files("pointvid"):
+        assert not {"comfy", "comfy_api", "folder_paths", "server"} & set(imported(path)), path
+
+
+def test_versions_agree():
+    pyproject = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert re.search(r'^version = "(.+)"$', pyproject, re.MULTILINE)[1] == pointvid.__version__
+
+
+def test_requirements_add_nothing():
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if line.strip() and not line.startswith("#")] == []
+    assert not (ROOT / "install.py").exists()
+
+
+def test_every_file_in_the_repository_is_under_400_lines_of_python():
+    long = {str(p): n for p in python_files("pointvid", "nodes") if (n := len(p.read_text("utf-8").splitlines())) > 450}
+    assert long == {}
