@@ -52,6 +52,13 @@ def add_tracking(parser: argparse.ArgumentParser) -> None:
         help="which tracker (default: lucas_kanade, needs no weights)",
     )
     parser.add_argument(
+        "--grid",
+        type=int,
+        default=80,
+        metavar="N",
+        help="follow NxN points, and a quarter more at random in the foreground (default: 80, the paper's)",
+    )
+    parser.add_argument(
         "--no-smooth", action="store_true", help="keep the tracker's jitter (default: Kalman + RTS smoothing)"
     )
 

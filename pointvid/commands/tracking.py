@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 from torch import Tensor
@@ -12,12 +13,12 @@ from torch import Tensor
 from ..camera import Camera
 from ..densify import densify
 from ..errors import PointVidError
-from ..smoothing import smooth_tracks
-from ..trackers.pipeline import track_clip
-from ..tracks import PointTracks
+from ..trackers.pipeline import TrackedClip, track_clip
 from ..video import VideoFile
 from .results import write_results
 from .terminal import Bars, file_size, table
+
+FOUND_BY = {"mask": "marked by the mask", "motion": "found by its motion", "everything": "the whole image"}
 
 
 def track_and_write(
@@ -30,33 +31,30 @@ def track_and_write(
         mask: bool [H, W] foreground, or None to find what moves.
         depth: float32 [T, H, W] metres, or None.
         camera: of the framed clip, or None for the default.
-        args: `out`, `all`, `tracker`, `no_smooth`.
+        args: what `arguments.add_out` and `add_tracking` declare.
     """
     if video.shape[0] < 2:
         raise PointVidError(f"{video.name} has 1 frame, expected at least 2: one frame has no motion to track")
     began = time.perf_counter()
     with Bars() as progress:
-        tracks, foreground = track_clip(
+        clip = track_clip(
             video,
             mask,
             depth,
-            tracker=args.tracker,
-            camera=camera,
-            fps=video.fps,
+            camera,
             depth_unit="relative" if depth is None else "metric",
+            tracker=args.tracker,
+            everything=args.all,
+            grid=args.grid,
+            extra=args.grid**2 // 4,
+            smooth=not args.no_smooth,
             progress=progress,
         )
-        tracked = time.perf_counter()
-        kept = tracks if args.all else tracks.select(_starts_in(tracks, foreground))
-        if not kept.num_points:
-            raise PointVidError(
-                f"{video.name}: nothing in it moves apart from the camera; "
-                "say what to track with --mask, or take everything with --all"
-            )
-        kept = kept if args.no_smooth else smooth_tracks(kept)
-        cloud = kept if args.all else densify(kept, foreground).to_tracks(video[0])
-        report = _report(video, kept, foreground, args, tracked - began)
-        written = write_results(Path(args.out), video, kept, cloud, report, progress)
+        report = _report(video, clip, args, time.perf_counter() - began)
+        cloud = clip.tracks
+        if clip.found_by != "everything":
+            cloud = densify(clip.tracks, clip.mask, object_map=clip.object_map).to_tracks(video[0])
+        written = write_results(Path(args.out), video, clip.tracks, cloud, report, progress)
     print(table(_summary(report, written)))
     if depth is None:
         print(
@@ -66,50 +64,37 @@ def track_and_write(
         )
 
 
-def _starts_in(tracks: PointTracks, mask: Tensor) -> Tensor:
-    u, v = tracks.queries.round().long().unbind(-1)
-    return mask[v.clamp(0, mask.shape[0] - 1), u.clamp(0, mask.shape[1] - 1)]
-
-
-def _report(
-    video: VideoFile, tracks: PointTracks, foreground: Tensor, args: argparse.Namespace, seconds: float
-) -> dict:
+def _report(video: VideoFile, clip: TrackedClip, args: argparse.Namespace, seconds: float) -> dict:
     frames, height, width, _ = video.shape
-    step = (tracks.uvd[1:, :, :2] - tracks.uvd[:-1, :, :2]).norm(dim=-1)
-    moving = step[tracks.visible[1:] & tracks.visible[:-1]]
+    file_height, file_width = video.source_size
     return {
         "clip": {
             "file": Path(video.name).name,
             "frames": frames,
             "first_frame": video.first_frame,
             "fps": round(video.fps, 4),
-            "width": width,
-            "height": height,
-            "file_width": video.source_size[1],
-            "file_height": video.source_size[0],
+            "size": f"{width}x{height}",
+            "file_size": f"{file_width}x{file_height}",
         },
-        "camera": dict(zip(("fx", "fy", "cx", "cy"), tracks.camera.intrinsics)),
-        "depth_unit": tracks.depth_unit,
+        "camera": dict(zip(("fx", "fy", "cx", "cy"), clip.tracks.camera.intrinsics)),
+        "depth_unit": clip.tracks.depth_unit,
         "tracker": args.tracker,
         "smoothed": not args.no_smooth,
-        "tracks": tracks.num_points,
-        "foreground_pixels": int(foreground.sum()),
-        "visible_share": round(tracks.visible.float().mean().item(), 4),
-        "visible_share_last_frame": round(tracks.visible[-1].float().mean().item(), 4),
-        "median_motion_px_per_frame": round(moving.median().item(), 3) if len(moving) else 0.0,
+        "foreground": {"found_by": clip.found_by, "pixels": int(clip.mask.sum())},
+        "quality": {name: round(value, 4) for name, value in asdict(clip.quality).items()},
         "tracking_seconds": round(seconds, 2),
     }
 
 
 def _summary(report: dict, written: list[Path]) -> list[tuple[str, object]]:
-    clip = report["clip"]
-    share = report["visible_share_last_frame"]
+    clip, quality, foreground = report["clip"], report["quality"], report["foreground"]
     rows: list[tuple[str, object]] = [
-        ("clip", f"{clip['file']}, {clip['frames']} frames of {clip['width']}x{clip['height']} at {clip['fps']:g} fps"),
-        ("tracks", f"{report['tracks']}, {100 * share:.0f} % still visible at the end"),
-        ("foreground", f"{report['foreground_pixels']} pixels"),
+        ("clip", f"{clip['file']}, {clip['frames']} frames of {clip['size']} at {clip['fps']:g} fps"),
+        ("foreground", f"{foreground['pixels']} pixels, {FOUND_BY[foreground['found_by']]}"),
+        ("tracks", f"{quality['points']}, {100 * quality['survival']:.0f} % visible in the last frame"),
+        ("jitter", f"{quality['jitter']:.2f} px as tracked, {quality['jitter_smoothed']:.2f} px as written"),
         ("depth", report["depth_unit"]),
-        ("tracked in", f"{report['tracking_seconds']:.1f} s"),
+        ("time", f"{report['tracking_seconds']:.1f} s for tracking"),
     ]
     return [*rows, *((path.name, _where(path)) for path in written)]
 
