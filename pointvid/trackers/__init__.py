@@ -1,0 +1,1 @@
+"""Point trackers behind one protocol; `base.create_tracker` finds them by name."""

@@ -1,0 +1,155 @@
+"""What moves by itself: tracks that depart from the dominant motion of the image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+from torch import Tensor
+
+from ..errors import PointVidError
+from ..tracks import PointTracks
+
+
+@dataclass(frozen=True, eq=False)
+class Foreground:
+    """Which tracks move on their own.
+
+    Attributes:
+        moving: bool [N].
+        object_id: int32 [N], 0 for the rest, 1.. for groups that lie and move together, the largest first.
+    """
+
+    moving: Tensor
+    object_id: Tensor
+
+
+def moving_foreground(tracks: PointTracks, threshold: float = 2.0, seed: int = 0) -> Foreground:
+    """Find the tracks that depart from the dominant camera motion.
+
+    For a few frames across the clip, the homography that most tracks obey is found by random sampling and refined by
+    reweighted least squares. A track moves by itself where it misses that homography by more than `threshold` pixels
+    (or 4 robust standard deviations of the background's own scatter, if more) in at least two of those frames it is
+    seen in. Single tracks that contradict their neighbours are outvoted.
+
+    Limits: a camera that travels through a deep scene moves near and far background differently, which no homography
+    explains; and a still object is never found. Give a mask there.
+
+    Raises:
+        PointVidError: nothing moves by itself.
+    """
+    frames, count = tracks.visible.shape
+    chosen = torch.linspace(0, frames - 1, min(frames, 9)).round().long().unique()[1:]
+    generator = torch.Generator().manual_seed(seed)
+    start = tracks.queries.cpu().double()
+    misses = torch.zeros(len(chosen), count)
+    for i, t in enumerate(chosen.tolist()):
+        seen = tracks.visible[t].cpu()
+        there = tracks.uvd[t, :, :2].cpu().double()
+        if seen.sum() < 8:
+            continue
+        residual, scatter = _dominant_motion(start, there, seen, generator)
+        limit = max(threshold, 4 * scatter)
+        misses[i] = (residual / limit).float() * seen
+    departed = (misses > 1).sum(0)
+    moving = departed >= min(2, len(chosen))
+    index = _neighbours(start, 9)
+    share = moving[index].float().mean(-1)
+    moving = torch.where(moving, share > 0.35, share > 0.65)
+    if not moving.any():
+        raise PointVidError(
+            f"no foreground: none of {count} tracks departs from the camera's motion by more than {threshold:g} px; "
+            "give a mask, or track everything (--all)"
+        )
+    object_id = _groups(tracks, moving, index)
+    device = tracks.uvd.device
+    return Foreground((object_id > 0).to(device), object_id.to(device))
+
+
+def mask_from_tracks(tracks: PointTracks, moving: Tensor) -> Tensor:
+    """Each pixel of frame 0 is as its nearest query is: bool [H, W]."""
+    height, width = tracks.image_size
+    v, u = np.mgrid[:height, :width]
+    _, nearest = cKDTree(tracks.queries.cpu().numpy()).query(np.stack((u, v), -1).reshape(-1, 2))
+    return moving.cpu()[torch.from_numpy(nearest)].view(height, width).to(moving.device)
+
+
+def _dominant_motion(
+    start: Tensor, there: Tensor, seen: Tensor, generator: torch.Generator, draws: int = 300
+) -> tuple[Tensor, float]:
+    """Residuals [N] in pixels to the homography most seen points obey, and the scatter of those that do."""
+    pool = seen.nonzero()[:, 0]
+    some = pool[torch.randperm(len(pool), generator=generator)[:600]]
+    sets = some[torch.randint(len(some), (draws, 4), generator=generator)]
+    candidates = _homography(start[sets], there[sets], torch.ones(draws, 4, dtype=torch.float64))
+    error = _residual(candidates, start[some].expand(draws, -1, -1), there[some].expand(draws, -1, -1))
+    score = (1 / (1 + error.square())).nan_to_num(0).sum(-1)
+    best = candidates[score.argmax()]
+    for _ in range(10):
+        error = _residual(best[None], start[pool][None], there[pool][None])[0]
+        weight = 1 / (1 + error.square()).square()
+        best = _homography(start[pool][None], there[pool][None], weight.sqrt()[None])[0]
+    residual = _residual(best[None], start[None], there[None])[0]
+    inliers = residual[pool][residual[pool] < 3]
+    scatter = float(1.4826 * inliers.median()) if len(inliers) else 1.0
+    return residual, scatter
+
+
+def _homography(source: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Weighted direct linear transform with h33 = 1: [B, 3, 3] from [B, P, 2] pairs; coordinates normalised inside."""
+    centre, scale = source.mean((0, 1)), source.std().clamp(min=1.0)
+    x, y = ((source - centre) / scale).unbind(-1)
+    u, v = ((target - centre) / scale).unbind(-1)
+    one, zero = torch.ones_like(x), torch.zeros_like(x)
+    row_u = torch.stack((x, y, one, zero, zero, zero, -u * x, -u * y), -1)
+    row_v = torch.stack((zero, zero, zero, x, y, one, -v * x, -v * y), -1)
+    a = torch.cat((row_u, row_v), 1) * weight.repeat(1, 2)[..., None]
+    b = torch.cat((u, v), 1) * weight.repeat(1, 2)
+    h = torch.linalg.solve(a.mT @ a + 1e-9 * torch.eye(8, dtype=a.dtype), (a.mT @ b[..., None])[..., 0])
+    h = torch.cat((h, torch.ones_like(h[:, :1])), -1).view(-1, 3, 3)
+    norm = torch.tensor([[1 / scale, 0, -centre[0] / scale], [0, 1 / scale, -centre[1] / scale], [0, 0, 1]])
+    norm = norm.to(h.dtype)
+    return torch.linalg.inv(norm) @ h @ norm
+
+
+def _residual(homography: Tensor, source: Tensor, target: Tensor) -> Tensor:
+    """Distances [B, P] in pixels."""
+    moved = torch.cat((source, torch.ones_like(source[..., :1])), -1) @ homography.mT
+    return (moved[..., :2] / moved[..., 2:] - target).norm(dim=-1)
+
+
+def _neighbours(queries: Tensor, count: int) -> Tensor:
+    """int64 [N, count], nearest queries, the point itself first."""
+    count = min(count, len(queries))
+    _, index = cKDTree(queries.numpy()).query(queries.numpy(), k=count)
+    return torch.from_numpy(index.reshape(len(queries), count))
+
+
+def _groups(tracks: PointTracks, moving: Tensor, index: Tensor, smallest: int = 5) -> Tensor:
+    """int32 [N]: moving tracks linked where neighbours keep moving alike; groups below `smallest` are dropped."""
+    count = len(moving)
+    uv = tracks.uvd[..., :2].cpu()
+    seen = tracks.visible.cpu().float()
+    source = torch.arange(count).repeat_interleave(index.shape[1])
+    target = index.reshape(-1)
+    link = moving[source] & moving[target]
+    source, target = source[link], target[link]
+    displacement = uv - uv[0]
+    gap = (displacement[:, source] - displacement[:, target]).norm(dim=-1)
+    both = seen[:, source] * seen[:, target]
+    apart = (gap * both).amax(0)
+    near = (uv[0, source] - uv[0, target]).norm(dim=-1)
+    alike = apart < 2.0 + near  # neighbours on one turning surface separate by about their distance, at most
+    pairs = coo_matrix((np.ones(int(alike.sum())), (source[alike].numpy(), target[alike].numpy())), (count, count))
+    _, label = connected_components(pairs, directed=False)
+    label = torch.from_numpy(label).long()
+    size = torch.bincount(label[moving], minlength=int(label.max()) + 1)
+    order = size.argsort(descending=True, stable=True)
+    rank = torch.zeros_like(size)
+    kept = int((size >= min(smallest, int(size.max()))).sum())
+    rank[order[:kept]] = torch.arange(1, kept + 1)
+    return torch.where(moving, rank[label], 0).to(torch.int32)

@@ -1,0 +1,146 @@
+"""A clip becomes foreground tracks: queries, tracker, foreground, smoothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..camera import Camera
+from ..errors import PointVidError
+from ..progress import Progress, silent
+from ..smoothing import smooth_tracks
+from ..tracks import PointTracks
+from .base import DepthMaps, Frames, Tracker, create_tracker
+from .foreground import mask_from_tracks, moving_foreground
+from .queries import grid_and_foreground_queries
+
+
+@dataclass(frozen=True)
+class TrackQuality:
+    """How good the tracks are, as far as that can be told without the truth.
+
+    Attributes:
+        points: N.
+        survival: share of tracks that are visible in the last frame.
+        valid: share of (frame, track) pairs that are visible.
+        jitter: median length of the second difference of visible (u, v), pixels / frame ** 2, as tracked.
+        jitter_smoothed: the same after smoothing; equal to `jitter` without.
+    """
+
+    points: int
+    survival: float
+    valid: float
+    jitter: float
+    jitter_smoothed: float
+
+
+@dataclass(frozen=True, eq=False)
+class TrackedClip:
+    """What `track_clip` makes of a clip.
+
+    Attributes:
+        tracks: of the foreground alone, coloured, with object ids.
+        mask: bool [H, W], the foreground of frame 0.
+        object_map: int32 [H, W], 0 for background, the object of each foreground pixel; None where it is not known.
+        quality: of `tracks`.
+        found_by: "mask" (given), "motion" (found from the tracks) or "everything".
+    """
+
+    tracks: PointTracks
+    mask: Tensor
+    object_map: Tensor | None
+    quality: TrackQuality
+    found_by: str
+
+
+def track_clip(
+    video: Frames,
+    mask: Tensor | None = None,
+    depth: DepthMaps | None = None,
+    camera: Camera | None = None,
+    depth_unit: str = "relative",
+    tracker: str | Tracker = "lucas_kanade",
+    everything: bool = False,
+    grid: int = 80,
+    extra: int = 1600,
+    smooth: bool = True,
+    seed: int = 0,
+    fps: float | None = None,
+    progress: Progress = silent,
+) -> TrackedClip:
+    """Track the foreground of a clip.
+
+    Args:
+        video: uint8 [T, H, W, 3], or anything that gives its frames one by one (`video.VideoFile`).
+        mask: bool [H, W] foreground of frame 0, or an integer map with an object's number at each pixel. None finds
+            what moves by itself.
+        depth: [T, H, W] along the camera's axis, above 0; None gives flat tracks of depth 1.0.
+        camera: intrinsics in pixels of the clip; None is `Camera.default`.
+        depth_unit: "metric" or "relative", what `depth` is in.
+        tracker: a name in `base.TRACKERS`, or a tracker.
+        everything: every pixel is foreground.
+        grid: query points a side, over the whole image.
+        extra: random query pixels, in the mask where one is given.
+        smooth: smooth the tracks in time (Kalman, RTS).
+        seed: of the random pixels.
+        fps: frames a second; None takes `video.fps` where there is one, else 8.
+    Raises:
+        PointVidError: inputs that do not fit each other, an empty mask, or nothing that moves.
+    """
+    height, width = video.shape[1:3]
+    if mask is not None:
+        if everything:
+            raise PointVidError("mask is given and everything is to be tracked; expected one of the two")
+        _check_mask(mask, (height, width))
+    queries = grid_and_foreground_queries((height, width), None if mask is None else mask != 0, grid, extra, seed)
+    follower = create_tracker(tracker) if isinstance(tracker, str) else tracker
+    fps = float(fps or getattr(video, "fps", None) or 8.0)
+    tracks = follower.track(video, queries, depth, progress, camera, fps, depth_unit)
+    device = tracks.uvd.device
+    object_map = None
+    if everything:
+        found_by, mask = "everything", torch.ones(height, width, dtype=torch.bool, device=device)
+    elif mask is None:
+        found_by, foreground = "motion", moving_foreground(tracks, seed=seed)
+        mask = mask_from_tracks(tracks, foreground.moving)
+        object_map = mask_from_tracks(tracks, foreground.object_id)
+        tracks = tracks.replace(object_id=foreground.object_id).select(foreground.moving)
+    else:
+        found_by, ids = "mask", mask.to(device).to(torch.int32)
+        u, v = queries.to(device).long().unbind(-1)
+        inside = ids[v, u] != 0
+        tracks = tracks.replace(object_id=ids[v, u]).select(inside)
+        object_map, mask = ids, ids != 0
+    smoothed = smooth_tracks(tracks) if smooth and tracks.num_frames > 2 else tracks
+    return TrackedClip(smoothed, mask, object_map, _quality(tracks, smoothed), found_by)
+
+
+def _check_mask(mask: Tensor, size: tuple[int, int]) -> None:
+    if tuple(mask.shape) != size:
+        found = "x".join(map(str, mask.shape))
+        raise PointVidError(f"mask is {found}, clip is {size[0]}x{size[1]} (HxW); expected the size of the clip")
+    if mask.is_floating_point():
+        raise PointVidError(f"mask is {mask.dtype}, expected bool or an integer map of objects; threshold it first")
+    if not (mask != 0).any():
+        raise PointVidError("mask is all zero, expected at least one foreground pixel; give none to find what moves")
+
+
+def _quality(tracks: PointTracks, smoothed: PointTracks) -> TrackQuality:
+    return TrackQuality(
+        tracks.num_points,
+        tracks.visible[-1].float().mean().item(),
+        tracks.visible.float().mean().item(),
+        jitter(tracks),
+        jitter(smoothed),
+    )
+
+
+def jitter(tracks: PointTracks) -> float:
+    """Median length of the second difference of (u, v), pixels / frame ** 2, over triples of visible frames."""
+    uv, seen = tracks.uvd[..., :2], tracks.visible
+    if len(uv) < 3:
+        return 0.0
+    bend = (uv[2:] - 2 * uv[1:-1] + uv[:-2]).norm(dim=-1)[seen[2:] & seen[1:-1] & seen[:-2]]
+    return bend.median().item() if len(bend) else 0.0
