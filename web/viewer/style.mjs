@@ -14,8 +14,8 @@ export const STYLE = `
 .picture { display: none; background: #0e0f12; }
 .picture canvas { width: 100%; height: 100%; object-fit: contain; display: block; cursor: crosshair; }
 .picture.beside { display: block; flex: 0 0 42%; border-right: 1px solid #26282e; }
-.tall .picture.beside { flex: 0 0 auto; max-height: 45%; border-right: 0; border-bottom: 1px solid #26282e; }
-.tall .picture.beside canvas { height: auto; max-height: 100%; }
+.stage.tall { flex-direction: column-reverse; }
+.tall .picture.beside { flex: 0 0 auto; height: min(45%, var(--shape) * 100cqw); border-right: 0; border-top: 1px solid #26282e; }
 .picture.corner { display: block; position: absolute; z-index: 1; left: 6px; bottom: 6px; width: min(34%, 260px); border-radius: 4px;
   overflow: hidden; box-shadow: 0 0 0 1px #3a3d45, 0 2px 8px #000a; }
 .picture.corner canvas { height: auto; }
@@ -34,7 +34,7 @@ input[type=checkbox] { accent-color: #8fcbef; width: 14px; height: 14px; margin:
 
 .top { position: absolute; z-index: 2; top: 6px; right: 6px; display: flex; gap: 4px; }
 .wide { display: none; }
-@container (min-width: 520px) { .top .wide { display: inline-flex; } .menu .buttons.narrow { display: none; } }
+@container (min-width: 600px) { .top .wide { display: inline-flex; } .menu .buttons.narrow { display: none; } }
 .bar { display: flex; align-items: center; gap: 6px; padding: 5px 6px; background: #1c1e23; border-top: 1px solid #26282e; }
 .bar input[type=range] { flex: 1; }
 .counter { min-width: 50px; text-align: right; font-variant-numeric: tabular-nums; color: #a9adb7; white-space: nowrap; }

@@ -218,6 +218,7 @@ class Viewer {
     const placement = clip.images.length ? (settings.picture ?? fitting) : "off";
     panel.picture.className = `picture ${placement}`;
     panel.stage.classList.toggle("tall", clientHeight > clientWidth);
+    if (clip.imageSize) panel.picture.style.setProperty("--shape", clip.imageSize[0] / clip.imageSize[1]);
     panel.showSettings({ ...settings, picture: placement });
     panel.showNames(clip.sets.length > 1 ? this.#views().map((view) => view.sets.map((i) => clip.sets[i].name).join(" + ")) : []);
     showLegend(panel.legend, this.text, clip, settings.mode, settings.colormap, this.renderer.range(settings.mode));
