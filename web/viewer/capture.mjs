@@ -1,14 +1,17 @@
 // PNG and WebM of what is on screen: the cloud, with the RGB frame beside it where that is shown.
 
-/** A canvas with the RGB frame (if any) left of the cloud, at the cloud's height. */
+/** A canvas with the RGB frame (if any) left of the cloud, at most as large as the cloud. */
 export function compose(cloud, picture, target = document.createElement("canvas")) {
   const { height } = cloud;
-  const width = picture ? Math.round((picture.width / picture.height) * height) : 0;
+  const scale = picture ? Math.min(height / picture.height, cloud.width / picture.width) : 0;
+  const width = picture ? Math.round(picture.width * scale) : 0;
   // Video encoders want even sizes; setting a size clears the canvas, so it is done only when it changes.
   const size = [(width + cloud.width) & ~1, height & ~1];
   if (target.width !== size[0] || target.height !== size[1]) [target.width, target.height] = size;
   const context = target.getContext("2d", { willReadFrequently: true }); // kept off the graphics card: recorders read it
-  if (picture) context.drawImage(picture, 0, 0, width, height);
+  context.fillStyle = "#0e0f12";
+  context.fillRect(0, 0, target.width, target.height);
+  if (picture) context.drawImage(picture, 0, (height - picture.height * scale) / 2, width, picture.height * scale);
   context.drawImage(cloud, width, 0);
   return target;
 }
