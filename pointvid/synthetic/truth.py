@@ -1,0 +1,71 @@
+"""Where each pixel of frame 0 goes, from the simulated poses, and when it can be seen."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..camera import Camera
+
+_CENTRED = 1e-3
+"""So near a pixel's centre a coordinate is at it: the rounding of the projection must decide nothing."""
+
+
+class View:
+    """The fixed camera in world axes: `rotation` [3, 3] takes camera axes (x right, y down, z ahead) to the world's."""
+
+    def __init__(self, camera: Camera, rotation: np.ndarray, position: np.ndarray) -> None:
+        self.fx, self.fy, self.cx, self.cy = camera.intrinsics
+        self.rotation, self.position = rotation, position
+
+    def pixels(self, world: np.ndarray) -> np.ndarray:
+        """World [..., 3] to (u, v, depth) [..., 3]."""
+        x, y, z = np.moveaxis((world - self.position) @ self.rotation, -1, 0)
+        return np.stack((x / z * self.fx + self.cx, y / z * self.fy + self.cy, z), -1)
+
+    def world(self, depth: np.ndarray) -> np.ndarray:
+        """The surface seen by each pixel of a depth image [H, W], in world axes [H, W, 3]."""
+        v, u = np.mgrid[: depth.shape[0], : depth.shape[1]]
+        ray = np.stack(((u - self.cx) / self.fx, (v - self.cy) / self.fy, np.ones_like(depth)), -1)
+        return (ray * depth[..., None]) @ self.rotation.T + self.position
+
+
+def follow_rigid(points: np.ndarray, positions: np.ndarray, rotations: np.ndarray) -> np.ndarray:
+    """Points fixed to a body, [N, 3] in frame 0, through its poses [T, 3] and [T, 3, 3]: [T, N, 3]."""
+    local = (points - positions[0]) @ rotations[0]
+    return np.einsum("tij,nj->tni", rotations, local) + positions[:, None]
+
+
+def visibility(
+    points: np.ndarray, ids: np.ndarray, depth: np.ndarray, segmentation: np.ndarray, focal: float
+) -> np.ndarray:
+    """Which points are seen: bool [T, H, W].
+
+    A point is seen where one of the four pixels around it shows the same object, and the point is not behind the
+    farthest of these by more than a millimetre plus the width of one pixel at its distance. The four pixels bracket
+    the depth of the surface through the point; the allowance covers the silhouette, where only some of the four are
+    on the object and a surface tilted by 45 degrees goes on for up to one pixel beyond them. For a point at a pixel's
+    centre, as all that do not move are, the four are that one pixel.
+
+    Args:
+        points: [T, H, W, 3] (u, v, depth).  ids: int [H, W], the object at each pixel of frame 0.
+        depth: [T, H, W] metres.  segmentation: int [T, H, W].  focal: of the camera, pixels.
+    """
+    frames, height, width = depth.shape
+    seen = np.empty((frames, height, width), bool)
+    for t in range(frames):
+        u, v, d = np.moveaxis(points[t], -1, 0)
+        on_screen = (d > 0) & (u >= -0.5) & (u <= width - 0.5) & (v >= -0.5) & (v <= height - 0.5)
+        columns, rows = _neighbours(u, width), _neighbours(v, height)
+        farthest = np.full((height, width), -np.inf)
+        for row in rows:
+            for column in columns:
+                at = row, column
+                np.maximum(farthest, np.where(segmentation[t][at] == ids, depth[t][at], -np.inf), out=farthest)
+        seen[t] = on_screen & (d <= farthest + 1e-3 + d / focal)
+    return seen
+
+
+def _neighbours(x: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The pixels before and after each coordinate, on screen; both the same one at its centre."""
+    x = np.clip(np.nan_to_num(x), 0, count - 1)
+    return np.floor(x + _CENTRED).astype(int), np.ceil(x - _CENTRED).astype(int)

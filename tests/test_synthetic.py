@@ -1,0 +1,197 @@
+"""Synthetic clips against independent readings of what was rendered: the truth must be true."""
+
+import numpy as np
+import pytest
+import torch
+
+from pointvid.errors import PointVidError
+
+pytest.importorskip("mujoco", reason="synthetic clips need mujoco")
+
+from pointvid.synthetic import SCENES, ClipGenerator
+from pointvid.synthetic.gl import open_context
+
+SIZE = (80, 128)
+CASES = [(scene, seed) for scene in SCENES for seed in (0, 3)]
+
+
+@pytest.fixture(scope="module")
+def generator():
+    try:
+        open_context(16, 16).free()
+    except PointVidError as error:
+        pytest.skip(str(error))
+    with ClipGenerator(SIZE) as generator:
+        yield generator
+
+
+@pytest.fixture(scope="module")
+def clips(generator):
+    made = {}
+
+    def make(scene, seed):
+        if (scene, seed) not in made:
+            made[scene, seed] = generator(seed, "test", scene=scene)
+        return made[scene, seed]
+
+    return make
+
+
+def around(clip, t):
+    """Of each point at frame t: is it on screen, and the ids, depths and weights of the pixels that surround it."""
+    height, width = clip.image_size
+    u, v, d = clip.points[t].double().unbind(-1)
+    inside = (u >= 0) & (u <= width - 1) & (v >= 0) & (v <= height - 1) & (d > 0)
+    u, v = (torch.where(inside, x, torch.zeros(())) for x in (u, v))
+    rows = (v + 1e-3).floor().long(), (v - 1e-3).ceil().long()
+    columns = (u + 1e-3).floor().long(), (u - 1e-3).ceil().long()
+    corners = [(row, column) for row in rows for column in columns]
+    ids = torch.stack([clip.segmentation[t][at] for at in corners])
+    depths = torch.stack([clip.depth[t][at] for at in corners]).double()
+    weights = torch.stack([(1 - (v - row).abs()) * (1 - (u - column).abs()) for row, column in corners])
+    return inside, ids, depths, weights / weights.sum(0)
+
+
+@pytest.mark.parametrize(("scene", "seed"), CASES)
+def test_frame_0_is_the_pixel_grid_at_the_rendered_depth(clips, scene, seed):
+    clip = clips(scene, seed)
+    height, width = SIZE
+    v, u = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    assert (clip.points[0, ..., 0] - u).abs().max() < 1e-3
+    assert (clip.points[0, ..., 1] - v).abs().max() < 1e-3
+    assert (clip.points[0, ..., 2] - clip.depth[0]).abs().max() < 1e-5
+    assert clip.visible[0].all()
+    assert torch.equal(clip.object_map, clip.segmentation[0])
+    assert torch.equal(clip.mask, clip.object_map > 0)
+
+
+@pytest.mark.parametrize(("scene", "seed"), CASES)
+def test_later_frames_lie_on_the_rendered_surface(clips, scene, seed):
+    clip = clips(scene, seed)
+    errors = []
+    for t in range(1, len(clip.video)):
+        inside, ids, depths, weights = around(clip, t)
+        # On a plane 1/depth is linear in the image, so a smooth surface between four pixels is their weighted mean.
+        surface = 1 / (weights / depths).sum(0)
+        smooth = depths.amax(0) - depths.amin(0) < 0.02
+        sure = inside & clip.visible[t] & clip.mask & smooth & (ids == clip.object_map).all(0)
+        errors.append((clip.points[t, ..., 2].double() - surface)[sure].abs())
+    errors = torch.cat(errors)
+    assert len(errors) > 1000
+    assert errors.median() < 0.0005
+    assert errors.quantile(0.95) < 0.002
+
+
+@pytest.mark.parametrize(("scene", "seed"), CASES)
+def test_visible_is_what_the_segmentation_shows(clips, scene, seed):
+    clip = clips(scene, seed)
+    for t in range(1, len(clip.video)):
+        inside, ids, depths, _ = around(clip, t)
+        d = clip.points[t, ..., 2].double()
+        elsewhere = (ids != clip.object_map).all(0)
+        buried = d > depths.amax(0) + 0.02
+        assert not (clip.visible[t] & inside & elsewhere).any()
+        assert not (clip.visible[t] & inside & buried).any()
+        in_front = (ids == clip.object_map).all(0) & (d < depths.amin(0) + 0.0005)
+        assert clip.visible[t][inside & in_front].all()
+    height, width = clip.image_size
+    u, v, _ = clip.points.unbind(-1)
+    off = (u < -0.5) | (u > width - 0.5) | (v < -0.5) | (v > height - 0.5)
+    assert not (clip.visible & off).any()
+
+
+@pytest.mark.parametrize(("scene", "seed"), CASES)
+def test_what_cannot_move_does_not(clips, scene, seed):
+    clip = clips(scene, seed)
+    still = clip.points[:, ~clip.mask]
+    assert (still - still[:1]).abs().max() < 1e-3
+
+
+@pytest.mark.parametrize(("scene", "seed"), CASES)
+def test_the_caption_is_true_of_the_pixels(clips, scene, seed):
+    clip = clips(scene, seed)
+    action = clip.action
+    assert action.target in clip.caption
+    assert all(label in clip.caption for label in clip.labels)
+    own = clip.points[:, clip.object_map == action.target_id]
+    assert own.shape[1] > 30
+    right, down, away = (own[-1] - own[0]).median(0).values / torch.tensor([SIZE[0], SIZE[0], 1.0])
+    way = {"right": right, "left": -right, "down": down, "up": -down, "away": away}[action.direction]
+    assert way > 0.08
+    if action.direction in ("left", "right"):
+        assert action.direction in clip.caption
+        assert abs(down) < way
+    if action.subject:
+        assert clip.caption.startswith(f"a {action.subject} ")
+
+
+def test_textures_are_of_the_named_colour(clips):
+    import colorsys
+
+    hues = {"red": 0, "orange": 30, "yellow": 52, "green": 128, "blue": 223, "purple": 279}
+    for case in CASES:
+        clip = clips(*case)
+        own = clip.video[0][clip.object_map == clip.action.target_id].float().mean(0) / 255
+        hue = 360 * colorsys.rgb_to_hsv(*own.tolist())[0]
+        nearest = min(hues, key=lambda name: abs((hues[name] - hue + 180) % 360 - 180))
+        assert nearest == clip.action.target.split()[0], (case, hue)
+
+
+def test_same_arguments_same_clip(generator, clips):
+    again = generator(0, "test", scene="pushing")
+    once = clips("pushing", 0)
+    for name in ("video", "depth", "segmentation", "points", "visible", "camera_pose"):
+        assert torch.equal(getattr(again, name), getattr(once, name)), name
+    assert again.caption == once.caption
+
+
+def test_splits_and_seeds_differ(generator):
+    cases = [(0, "train"), (0, "val"), (0, "test"), (1, "train")]
+    takes = [generator(*case, scene="simple") for case in cases]
+    videos = np.stack([take.video.numpy() for take in takes])
+    assert len(np.unique(videos.reshape(len(takes), -1), axis=0)) == len(takes)
+
+
+def test_the_seed_chooses_among_all_varied_scenes(generator):
+    chosen = {generator(seed).scene for seed in range(4)}
+    assert len(chosen) >= 2
+    assert "simple" not in chosen
+
+
+def test_tracks_and_point_map_are_the_points(clips):
+    clip = clips("pushing", 0)
+    queries = torch.tensor([[3, 5], [100, 61]])
+    tracks = clip.tracks(queries)
+    assert torch.equal(tracks.uvd[:, 0], clip.points[:, 5, 3])
+    assert torch.equal(tracks.visible[:, 1], clip.visible[:, 61, 100])
+    assert tracks.depth_unit == "metric"
+    assert torch.equal(tracks.object_id, clip.object_map[queries[:, 1], queries[:, 0]])
+    assert clip.tracks(stride=8).uvd.shape == (16, 160, 3)
+    dense = clip.point_map()
+    assert torch.equal(dense.points[:, clip.mask], clip.points[:, clip.mask])
+    assert not dense.points[:, ~clip.mask].any()
+    with pytest.raises(PointVidError, match="whole pixels"):
+        clip.tracks(torch.tensor([[0.5, 1.0]]))
+    with pytest.raises(PointVidError, match="80x128"):
+        clip.tracks(torch.tensor([[128, 1]]))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        ({"seed": 0, "split": "dev"}, "split is 'dev'"),
+        ({"seed": 0, "scene": "flying"}, "scene is 'flying'"),
+        ({"seed": -1}, "seed is -1"),
+        ({"seed": 0, "frames": 0}, "frames 0"),
+        ({"seed": 0, "fps": 0.0}, "fps 0"),
+        ({"seed": 0, "scene": "rolling", "frames": 2}, "more frames or a lower fps"),
+    ],
+)
+def test_bad_arguments_are_named(generator, arguments, names):
+    with pytest.raises(PointVidError, match=names):
+        generator(**arguments)
+
+
+def test_bad_size_is_named():
+    with pytest.raises(PointVidError, match="size is"):
+        ClipGenerator((8, 9000))
