@@ -8,7 +8,7 @@ from .coordinates import TracksToCoordinates
 from .core_tracks import TracksToCore
 from .export_tracks import ExportTracks
 from .fill_tracks import FillTracks
-from .guidance import InnerGuidance, RigidityGuidance
+from .guidance import InnerGuidance, RigidityGuidance, WithoutPoints
 from .image_to_video import ImageToVideo
 from .join_split import JoinLatents, SplitLatents
 from .load_model import LoadModel
@@ -42,6 +42,7 @@ class PointVidExtension(ComfyExtension):
             TrajectoryDecoder,
             InnerGuidance,
             RigidityGuidance,
+            WithoutPoints,
             JoinLatents,
             SplitLatents,
         ]

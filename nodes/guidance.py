@@ -145,3 +145,35 @@ class RigidityGuidance(io.ComfyNode):
 
         patched.set_model_sampler_post_cfg_function(guide)
         return io.NodeOutput(patched)
+
+
+class WithoutPoints(io.ComfyNode):
+    """The joint model blind to its own points: the other half of every with/without comparison."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Inputs and outputs, as the host asks for them."""
+        return io.Schema(
+            node_id="PointVid_WithoutPoints",
+            display_name="Without Points",
+            category="PointVid/generate",
+            description="Shows the model zeros where its own points would be, so that the video is made from pixels "
+            "alone. Sample the same seed with and without it to see what the points contribute. Of a converted, "
+            "untrained checkpoint either way gives the base model.",
+            search_aliases=["ablation", "compare", "base model", "point dropout"],
+            inputs=[io.Model.Input("model", tooltip="A joint model from Load PointVid Model.")],
+            outputs=[io.Model.Output(display_name="model")],
+        )
+
+    @classmethod
+    def execute(cls, model) -> io.NodeOutput:
+        """Patch a clone's network call."""
+        from ..pointvid.guidance import without_points
+        from .native.loading import require_joint
+
+        require_joint(model)
+        patched = model.clone()
+        patched.set_model_unet_function_wrapper(
+            lambda apply, args: apply(without_points(args["input"]), args["timestep"], **args["c"])
+        )
+        return io.NodeOutput(patched)

@@ -17,8 +17,9 @@ class VideoPointSampler(io.ComfyNode):
             node_id="PointVid_VideoPointSampler",
             display_name="Video-Point Sampler",
             category="PointVid/generate",
-            description="Denoises video and points together. As KSampler, but a full denoise starts from unit noise, "
-            "as the base model's own pipeline does; KSampler's ddim_uniform starts 1-2% fainter.",
+            description="Denoises video and points together. As KSampler, but the noise is the base pipeline's: the "
+            "video half is drawn as the base draws it from this seed, and a full denoise starts from unit noise, where "
+            "KSampler with ddim_uniform starts a little fainter.",
             search_aliases=["ksampler", "denoise", "pointvid sampler", "generate video"],
             inputs=[
                 io.Model.Input("model", tooltip="A joint model from Load PointVid Model, patched or not."),
@@ -85,11 +86,12 @@ class VideoPointSampler(io.ComfyNode):
         import comfy.samplers
         import latent_preview
 
+        from ..pointvid.sampling import initial_noise
         from .native.loading import require_joint
 
         require_joint(model)
         samples = comfy.sample.fix_empty_latent_channels(model, latent["samples"])
-        noise = comfy.sample.prepare_noise(samples, seed, latent.get("batch_index"))
+        noise = initial_noise(tuple(samples.shape), seed)
         if denoise == 1.0:
             sigmas = comfy.samplers.KSampler(model, steps, model.load_device, sampler_name, scheduler).sigmas
             noise = noise * unit_noise_scale(model.get_model_object("model_sampling"), float(sigmas[0]))

@@ -9,7 +9,8 @@ from transformers import CLIPTextModel, CLIPTokenizer, CLIPVisionModelWithProjec
 from pointvid.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from pointvid.convert import from_diffusers
 from pointvid.denoiser.base import base_model
-from pointvid.sampling import guided, sample
+from pointvid.guidance import without_points
+from pointvid.sampling import guided, initial_noise, sample
 from tests import tiny_models as tiny
 from tests.host.graphs import Graph
 
@@ -82,7 +83,15 @@ def encoded(published) -> dict[str, torch.Tensor]:
         }
 
 
-def host_free(joint: Checkpoint, positive: list, negative: list, noise_scale: float, cfg: float = 3.0) -> torch.Tensor:
+LATENT = (1, 8, FRAMES, HEIGHT // 8, WIDTH // 8)
+
+
+def host_noise() -> torch.Tensor:
+    """What the host draws from seed 7."""
+    return torch.randn(LATENT, generator=torch.Generator().manual_seed(7))
+
+
+def host_free(joint: Checkpoint, positive: list, negative: list, noise: torch.Tensor) -> torch.Tensor:
     """The same video by the library's own sampler from the conditioning the host made: latents as a VAE has them."""
     adapter = base_model(joint.info.base)
     unet = adapter.build(joint.info.config).eval()
@@ -92,9 +101,8 @@ def host_free(joint: Checkpoint, positive: list, negative: list, noise_scale: fl
         adapter.conditions(text, FRAMES, FPS, extra["pointvid_image_latent"] * scale, extra["pointvid_image_embedding"])
         for ((text, extra),) in (positive, negative)
     ]
-    noise = torch.randn(1, 8, FRAMES, HEIGHT // 8, WIDTH // 8, generator=torch.Generator().manual_seed(7))
     with torch.no_grad():
-        return sample(guided(unet, *both, cfg), joint.info.schedule, noise * noise_scale, steps=4) / scale
+        return sample(guided(unet, *both, 3.0), joint.info.schedule, noise, steps=4) / scale
 
 
 def test_conditioning_is_what_the_encoders_libraries_make(host, joint, published):
@@ -126,9 +134,8 @@ def test_samplers_agree_with_the_host_free_one(node, host, joint):
     # Below the noisiest step the host adds sigma * noise, which the network sees as noise of variance < 1.
     first = joint.info.schedule.timesteps(4)[0]
     alpha = joint.info.schedule.alphas_cumprod[first]
-    expected = host_free(
-        joint, host.probed("positive"), host.probed("negative"), 1.0 if own else float((1 - alpha).sqrt())
-    )
+    noise = initial_noise(LATENT, 7) if own else host_noise() * (1 - alpha).sqrt()
+    expected = host_free(joint, host.probed("positive"), host.probed("negative"), noise)
     assert found.shape == expected.shape
     assert (found - expected).abs().max() < 1e-5 * expected.abs().max()
 
@@ -206,9 +213,8 @@ def test_inner_guidance_is_the_librarys(host, joint):
     ]
     schedule = joint.info.schedule
     spread = float((1 - schedule.alphas_cumprod[schedule.timesteps(2)[0]]).sqrt())
-    noise = torch.randn(1, 8, FRAMES, HEIGHT // 8, WIDTH // 8, generator=torch.Generator().manual_seed(7))
     with torch.no_grad():
-        expected = sample(inner_guided(unet, *both, 3.0, 2.0), schedule, noise * spread, steps=2) / scale
+        expected = sample(inner_guided(unet, *both, 3.0, 2.0), schedule, host_noise() * spread, steps=2) / scale
     assert (patched - expected).abs().max() < 1e-4 * expected.abs().max()
 
 
@@ -222,6 +228,27 @@ def test_rigidity_guidance_moves_points_only_at_the_last_step(host, joint):
     assert torch.equal(off, plain)
     assert torch.equal(on[:, :4], plain[:, :4])  # below t=100 only the last step is guided, and only its points
     assert not torch.equal(on[:, 4:], plain[:, 4:])
+
+
+def test_without_points_the_points_change_nothing(host, joint):
+    """One step: the video must be what the network makes of a latent whose point half is zero."""
+    found = sampled(host, lambda graph, load: graph.add("PointVid_WithoutPoints", model=(load, 0)), cfg=1.0)
+    plain = sampled(host, cfg=1.0)
+    assert not torch.allclose(found[:, :4], plain[:, :4])
+    graph, _, i2v = conditioned()
+    graph.probe("positive", i2v, 0)
+    assert host.run(graph)["ok"]
+    ((text, extra),) = host.probed("positive")
+    adapter, scale = base_model(joint.info.base), joint.info.configs["vae"]["scaling_factor"]
+    unet = adapter.build(joint.info.config).eval()
+    unet.load_state_dict(joint.unet)
+    latent, embedding = extra["pointvid_image_latent"] * scale, extra["pointvid_image_embedding"]
+    denoise = guided(unet, adapter.conditions(text, FRAMES, FPS, latent, embedding), None, 1.0)
+    schedule = joint.info.schedule
+    spread = (1 - schedule.alphas_cumprod[schedule.timesteps(2)[0]]).sqrt()
+    with torch.no_grad():
+        expected = sample(lambda x, t: denoise(without_points(x), t), schedule, host_noise() * spread, steps=2) / scale
+    assert torch.allclose(found[:, :4], expected[:, :4], atol=1e-4 * float(expected.abs().max()))
 
 
 def test_core_sampling_and_lora_nodes_take_the_model(host, joint):
