@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import PointVidError
@@ -35,4 +35,5 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
             "expected a writable folder with free space, choose another one"
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # where the folder cannot be made there is nothing to remove
+            temporary.unlink(missing_ok=True)

@@ -180,6 +180,8 @@ class VideoFile:
         ]
         whole = [pts for pts, is_corrupt in packets if not is_corrupt]
         self._promised = max(len(packets), stream.frames)
+        if not whole and self._promised:
+            raise self._truncated(0)
         if not whole:
             raise PointVidError(f"{self.name} has 0 frames, expected at least 1")
         self._timed = None not in whole
