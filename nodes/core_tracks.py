@@ -5,6 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from . import types
+from .inputs import depth_inputs, fps_input
 
 
 class TracksToCore(io.ComfyNode):
@@ -45,3 +46,66 @@ class TracksToCore(io.ComfyNode):
         if 0 < max_points < tracks.num_points:
             tracks = tracks.select(spread_out(tracks, max_points))
         return io.NodeOutput({"track_path": tracks.uvd[..., :2].clone(), "track_visibility": tracks.visible.clone()})
+
+
+class TracksFromCore(io.ComfyNode):
+    """TRACKS (+ depth) -> POINT_TRACKS."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Inputs and outputs, as the host asks for them."""
+        return io.Schema(
+            node_id="PointVid_TracksFromCore",
+            display_name="Core Tracks to Point Tracks",
+            category="PointVid/convert",
+            description="Brings the 2D TRACKS of other nodes into the 3D tools. With depth the points are lifted to "
+            "3D, without it they lie flat.",
+            search_aliases=["import tracks", "lift tracks", "2d to 3d", "wan move", "convert tracks"],
+            inputs=[
+                types.CoreTracks.Input("tracks", tooltip="2D tracks in pixels of the clip."),
+                io.Image.Input("image", tooltip="The clip they belong to; gives the size and the colours."),
+                *depth_inputs(),
+                fps_input(),
+            ],
+            outputs=[types.PointTracks.Output(display_name="tracks", tooltip="The tracks, in pixels plus depth.")],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        tracks,
+        image,
+        fps: float,
+        depth=None,
+        depth_mapping="disparity",
+        depth_near=1.0,
+        depth_far=10.0,
+        depth_unit="relative",
+        fov=0.0,
+    ) -> io.NodeOutput:
+        """Sample the depth under each visible point, and the colour where it starts."""
+        from ..pointvid.camera import Camera
+        from ..pointvid.errors import PointVidError
+        from ..pointvid.trackers.lift import lift_tracks
+        from ..pointvid.tracks import PointTracks
+        from .depth_input import read_depth
+        from .images import ImageFrames
+
+        video = ImageFrames(image)
+        uv, visible = tracks["track_path"].float().cpu(), tracks["track_visibility"].bool().cpu()
+        frames, height, width = video.shape[:3]
+        if len(uv) != frames:
+            raise PointVidError(f"tracks have {len(uv)} frames, image has {frames}; expected the clip that was tracked")
+        third = read_depth(depth, (frames, height, width), depth_mapping, depth_near, depth_far, depth_unit, fov)
+        u, v = uv[0].round().long().unbind(-1)
+        return io.NodeOutput(
+            PointTracks(
+                uvd=lift_tracks(uv, visible, third.maps),
+                visible=visible,
+                image_size=(height, width),
+                camera=third.camera or Camera.default((height, width)),
+                depth_unit=third.unit,
+                fps=fps,
+                color=video[0][v.clamp(0, height - 1), u.clamp(0, width - 1)],
+            )
+        )

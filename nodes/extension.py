@@ -5,7 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import ComfyExtension, io
 
 from .coordinates import TracksToCoordinates
-from .core_tracks import TracksToCore
+from .core_tracks import TracksFromCore, TracksToCore
 from .export_tracks import ExportTracks
 from .fill_tracks import FillTracks
 from .guidance import InnerGuidance, RigidityGuidance, WithoutPoints
@@ -17,6 +17,7 @@ from .sample_files import LoadSample, SaveSample
 from .sampler import VideoPointSampler
 from .smooth_tracks import SmoothTracks
 from .track_files import LoadTracks, SaveTracks
+from .tracking_preprocessor import TrackingPreprocessor
 from .trajectory_decoder import TrajectoryDecoder
 
 
@@ -26,6 +27,7 @@ class PointVidExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         """In the order of the graph: source, tracking, refining, looking, files, bridges."""
         return [
+            TrackingPreprocessor,
             SmoothTracks,
             FillTracks,
             PointCloudPreview,
@@ -35,6 +37,7 @@ class PointVidExtension(ComfyExtension):
             LoadSample,
             SaveSample,
             TracksToCore,
+            TracksFromCore,
             TracksToCoordinates,
             LoadModel,
             ImageToVideo,

@@ -39,7 +39,7 @@ class InnerGuidance(io.ComfyNode):
                     tooltip="w2: away from ignoring the points. 3 is VideoJAM's; 0 switches the extra call off.",
                 ),
             ],
-            outputs=[io.Model.Output(display_name="model")],
+            outputs=[io.Model.Output(display_name="model", tooltip="The model with guidance added.")],
         )
 
     @classmethod
@@ -108,7 +108,7 @@ class RigidityGuidance(io.ComfyNode):
                     tooltip="Timestep below which it acts (1000 is pure noise): earlier predictions are too vague.",
                 ),
             ],
-            outputs=[io.Model.Output(display_name="model")],
+            outputs=[io.Model.Output(display_name="model", tooltip="The model with guidance added.")],
         )
 
     @classmethod

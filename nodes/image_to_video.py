@@ -48,8 +48,8 @@ class ImageToVideo(io.ComfyNode):
                 io.Int.Input("batch_size", default=1, min=1, max=64, optional=True, tooltip="Videos made at once."),
             ],
             outputs=[
-                io.Conditioning.Output(display_name="positive"),
-                io.Conditioning.Output(display_name="negative"),
+                io.Conditioning.Output(display_name="positive", tooltip="Prompt, image and frame rate."),
+                io.Conditioning.Output(display_name="negative", tooltip="The same for what to avoid."),
                 io.Latent.Output(display_name="latent", tooltip="Empty joint latent [B,8,T,h,w] for a sampler."),
             ],
         )

@@ -36,7 +36,7 @@ class LoadModel(io.ComfyNode):
                 ),
             ],
             outputs=[
-                io.Model.Output(display_name="model"),
+                io.Model.Output(display_name="model", tooltip="The joint video and point model."),
                 io.Clip.Output(display_name="clip", tooltip="The text encoder, where the file holds it."),
                 io.ClipVision.Output(display_name="clip_vision", tooltip="The image encoder, where the file holds it."),
                 io.Vae.Output(display_name="vae", tooltip="The image VAE, where the file holds it."),

@@ -46,7 +46,7 @@ class TrajectoryDecoder(io.ComfyNode):
             ],
             outputs=[
                 io.Image.Output(display_name="frames", tooltip="The video, [B*T,H,W,3]."),
-                types.PointTracks.Output(display_name="tracks"),
+                types.PointTracks.Output(display_name="tracks", tooltip="The generated 3D tracks."),
                 types.PointMap.Output(display_name="point_map", tooltip="Trajectory of every foreground pixel."),
                 io.Mask.Output(display_name="mask", tooltip="Foreground of the first frame."),
                 io.Image.Output(
