@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -120,23 +119,15 @@ def cpu_peak(kind: str) -> float:
 @torch.no_grad()
 def measure_growth(kind: str) -> float:
     """What `cpu_peak`'s process does: MiB of peak resident set beyond what imports took."""
+    import resource
+
     import diffusers  # noqa: F401 (both kinds pay for it)
 
     make, run = KINDS[kind]
-    before = peak_resident()
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
     run(make(HALF, "cpu", torch.float32), inputs(HALF, FRAMES, "cpu", torch.float32))
-    return peak_resident() - before
-
-
-def peak_resident() -> float:
-    """MiB, of this process so far."""
-    status = Path("/proc/self/status")
-    if status.is_file():  # Linux hands getrusage's peak on from parent to child, this one not
-        (line,) = (line for line in status.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) / 2**10
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit - before
 
 
 @torch.no_grad()

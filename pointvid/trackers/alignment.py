@@ -35,6 +35,11 @@ class Templates:
         """Some of the N."""
         return Templates(self.values[:, index], self.solve[:, :, index], self.offsets, self.weight)
 
+    def put(self, index: Tensor, new: Templates) -> None:
+        """Replace the templates at `index`, in place."""
+        self.values[:, index] = new.values
+        self.solve[:, :, index] = new.solve
+
     @classmethod
     def cat(cls, parts: list[Templates]) -> Templates:
         """Many into one."""

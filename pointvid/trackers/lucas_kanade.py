@@ -44,6 +44,8 @@ class LucasKanade:
     helpers: int = 48
     visible_above: float = 0.7
     chunk: int = 512
+    refresh_sure: float = 0.9
+    refresh_below: float = 0.75
 
     @torch.no_grad()
     def track(
@@ -76,7 +78,7 @@ class LucasKanade:
         state = _State.at(torch.cat((queries, helpers)))
         consensus = Consensus(state.uv, self.neighbours)
         before = pyramid(first, self.levels)
-        anchors = self._anchors(before, state.uv)
+        anchors = _Anchors.cut(before[: self.anchor_levels], state.uv, self.anchor_radius, self.chunk)
         n = len(queries)
         uv, visible = [queries], [torch.ones(n, dtype=torch.bool, device=first.device)]
         for t in range(1, frames):
@@ -89,51 +91,46 @@ class LucasKanade:
         progress(frames - 1, frames - 1, "tracking")
         return torch.stack(uv), torch.stack(visible), color
 
-    def _anchors(self, first: Pyramid, uv: Tensor) -> list[Templates]:
-        shape = square(self.anchor_radius, uv.device)
-        anchors = []
-        for level, image in enumerate(first[: self.anchor_levels]):
-            image = with_gradient(image)
-            parts = [make_templates(image, to_level(some, level), *shape) for some in uv.split(self.chunk)]
-            anchors.append(Templates.cat(parts))
-        return anchors
-
-    def _step(
-        self, before: Pyramid, now: Pyramid, anchors: list[Templates], consensus: Consensus, state: _State
-    ) -> _State:
+    def _step(self, before: Pyramid, now: Pyramid, anchors: _Anchors, consensus: Consensus, state: _State) -> _State:
         """One frame further."""
-        uv, score = self._chain(before, now, state)
-        confidence = score.clamp(0.02, 1) ** 4 * torch.where(state.visible, 1.0, 0.1)
-        where, warp, _ = consensus.fit(uv, confidence, state.warp)
-        start = torch.where(((uv - where).norm(dim=-1) > 2)[:, None], where, uv)
-        everyone = torch.arange(len(uv), device=uv.device)
+        chained, chain_score = self._chain(before, now, state)
+        trust = chain_score.clamp(0.02, 1) ** 4 * torch.where(state.visible, 1.0, 0.1)
+        where, warp, _ = consensus.fit(chained, trust, state.turn @ state.warp)
+        start = torch.where(((chained - where).norm(dim=-1) > 2)[:, None], where, chained)
+        everyone = torch.arange(len(start), device=start.device)
         uv, score = self._anchor(now, anchors, start, warp, everyone)
         good = (score > 0.6) & ((uv - where).norm(dim=-1) < 4)
 
-        confidence = torch.where(good, score.clamp(0.02, 1) ** 4, 0.02)
-        where, warp, _ = consensus.fit(uv, confidence, warp)
-        stray = ~good | ((uv - where).norm(dim=-1) > 2)
-        again = stray.nonzero()[:, 0]
-        uv = uv.clone()
-        uv[again], score[again] = self._anchor(now, anchors, where[again], warp[again], again)
+        where, warp, _ = consensus.fit(uv, _trust(score, good), warp)
+        stray = (~good | ((uv - where).norm(dim=-1) > 2)).nonzero()[:, 0]
+        uv[stray], score[stray] = self._anchor(now, anchors, where[stray], warp[stray], stray)
         good = (score > 0.6) & ((uv - where).norm(dim=-1) < 4)
 
-        confidence = torch.where(good, score.clamp(0.02, 1) ** 4, 0.02)
+        # Where the anchor no longer looks like the point, the step from the last frame may still be sure of it.
+        sure = state.visible & (chain_score > self.refresh_sure) & ((chained - where).norm(dim=-1) < 2)
+        handed = sure & (~good | (score < self.refresh_below))
+        uv = torch.where((handed & ~good)[:, None], chained, uv)
+        good = good | handed
+        score = torch.where(handed, torch.maximum(score, chain_score), score)
+
         uv = torch.where(good[:, None], uv, state.uv + state.velocity)
-        where, warp, agreement = consensus.fit(uv, confidence, warp)
+        where, warp, agreement = consensus.fit(uv, _trust(score, good), warp)
         uv = torch.where(good[:, None], uv, where)
-        consensus.learn(agreement, confidence)
+        consensus.learn(agreement, _trust(score, good))
+        anchors.renew(now, uv, warp, handed.nonzero()[:, 0], self.chunk)
         height, width = now[0].shape[-2:]
         u, v = uv.unbind(-1)
         inside = (u >= -0.5) & (u <= width - 0.5) & (v >= -0.5) & (v <= height - 0.5)
-        return _State(uv, uv - state.uv, warp, good & inside & (score > self.visible_above))
+        visible = good & inside & (score > self.visible_above)
+        return _State(uv, uv - state.uv, warp, _turn(state.warp, warp), visible)
 
     def _chain(self, before: Pyramid, now: Pyramid, state: _State) -> tuple[Tensor, Tensor]:
         """From the last frame to this one, coarse to fine. Returns (uv [N, 2], correlation [N])."""
         shape = square(self.radius, state.uv.device)
         images = [(with_gradient(grey(old)), grey(new)) for old, new in zip(before, now)]
         found = []
-        for uv, velocity in zip(state.uv.split(self.chunk), state.velocity.split(self.chunk)):
+        parts = (values.split(self.chunk) for values in (state.uv, state.velocity, state.turn))
+        for uv, velocity, turn in zip(*parts):
             there = uv + velocity
             for level in reversed(range(len(images))):
                 old, new = images[level]
@@ -141,22 +138,23 @@ class LucasKanade:
                 start = to_level(there, level)
                 if level == len(images) - 1:
                     still = to_level(uv, level)
-                    stayed = correlate(new, templates, still) > correlate(new, templates, start)
+                    stayed = correlate(new, templates, still) > correlate(new, templates, start, turn)
                     start = torch.where(stayed[:, None], still, start)
-                start, score = align(new, templates, start)
+                start, score = align(new, templates, start, turn)
                 there = from_level(start, level)
             found.append((there, score))
         return torch.cat([uv for uv, _ in found]), torch.cat([score for _, score in found])
 
     def _anchor(
-        self, now: Pyramid, anchors: list[Templates], start: Tensor, warp: Tensor, which: Tensor
+        self, now: Pyramid, anchors: _Anchors, start: Tensor, warp: Tensor, which: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Align patches `which` of frame 0. Returns (uv [n, 2], correlation [n]); never far from `start`."""
         found = []
         for uv, a, index in zip(start.split(self.chunk), warp.split(self.chunk), which.split(self.chunk)):
             begin = uv
-            for level in reversed(range(len(anchors))):
-                moved, score = align(now[level], anchors[level].select(index), to_level(uv, level), a)
+            a = a @ anchors.unwarp[index]
+            for level in reversed(range(len(anchors.levels))):
+                moved, score = align(now[level], anchors.levels[level].select(index), to_level(uv, level), a)
                 moved = from_level(moved, level)
                 held = ((moved - begin).norm(dim=-1) < 3 * 2**level) & (score > 0.5)
                 uv = torch.where(held[:, None], moved, uv)
@@ -166,16 +164,73 @@ class LucasKanade:
         return torch.cat([uv for uv, _ in found]), torch.cat([score for _, score in found])
 
 
+@dataclass(eq=False)
+class _Anchors:
+    """The patches that positions are measured against: of frame 0, renewed where the point came to look too different.
+
+    `unwarp` [N, 2, 2] undoes the warp since frame 0 that a patch was cut under.
+    """
+
+    levels: list[Templates]
+    unwarp: Tensor
+    radius: int
+
+    @classmethod
+    def cut(cls, image: Pyramid, uv: Tensor, radius: int, chunk: int) -> _Anchors:
+        unwarp = torch.eye(2, device=uv.device).repeat(len(uv), 1, 1)
+        return cls(cls._templates(image, uv, radius, chunk), unwarp, radius)
+
+    def renew(self, image: Pyramid, uv: Tensor, warp: Tensor, index: Tensor, chunk: int) -> None:
+        if len(index):
+            fresh = self._templates(image[: len(self.levels)], uv[index], self.radius, chunk)
+            for level, templates in zip(self.levels, fresh):
+                level.put(index, templates)
+            self.unwarp[index] = _inverse(warp[index])
+
+    @staticmethod
+    def _templates(image: Pyramid, uv: Tensor, radius: int, chunk: int) -> list[Templates]:
+        shape = square(radius, uv.device)
+        levels = []
+        for level, plane in enumerate(map(with_gradient, image)):
+            parts = [make_templates(plane, to_level(some, level), *shape) for some in uv.split(chunk)]
+            levels.append(Templates.cat(parts))
+        return levels
+
+
 @dataclass(frozen=True, eq=False)
 class _State:
-    """Where the points are in one frame: uv and velocity [N, 2], warp since frame 0 [N, 2, 2], visible [N]."""
+    """Where the points are in one frame.
+
+    uv and velocity [N, 2]; warp [N, 2, 2] since frame 0; turn [N, 2, 2] since the last frame; visible [N].
+    """
 
     uv: Tensor
     velocity: Tensor
     warp: Tensor
+    turn: Tensor
     visible: Tensor
 
     @classmethod
     def at(cls, uv: Tensor) -> _State:
-        warp = torch.eye(2, device=uv.device).expand(len(uv), 2, 2)
-        return cls(uv, torch.zeros_like(uv), warp, torch.ones(len(uv), dtype=torch.bool, device=uv.device))
+        eye = torch.eye(2, device=uv.device).expand(len(uv), 2, 2)
+        return cls(uv, torch.zeros_like(uv), eye, eye, torch.ones(len(uv), dtype=torch.bool, device=uv.device))
+
+
+def _trust(score: Tensor, good: Tensor) -> Tensor:
+    """How far neighbours should believe a point, [N]."""
+    return torch.where(good, score.clamp(0.02, 1) ** 4, 0.02)
+
+
+def _turn(old: Tensor, new: Tensor) -> Tensor:
+    """The warp from one frame to the next; the identity where it is not believable."""
+    eye = torch.eye(2, device=old.device)
+    turn = new @ _inverse(old)
+    return torch.where(((turn - eye).abs().amax((1, 2)) < 0.5)[:, None, None], turn, eye)
+
+
+def _inverse(a: Tensor) -> Tensor:
+    """Inverse of 2x2 matrices [N, 2, 2]; of those that squash almost all, a bounded stand-in."""
+    p, q, r, s = a[:, 0, 0], a[:, 0, 1], a[:, 1, 0], a[:, 1, 1]
+    determinant = p * s - q * r
+    determinant = torch.where(determinant.abs() < 0.02, 0.02, determinant)
+    return torch.stack((s, -q, -r, p), -1).view(-1, 2, 2) / determinant[:, None, None]
