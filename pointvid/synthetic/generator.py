@@ -154,8 +154,11 @@ def _simulate(stage: Stage, script: Script, frames: int, fps: float) -> list[np.
     """The joint positions at each frame, or None if the script did not come true."""
     model = stage.spec.compile()
     data = mujoco.MjData(model)
-    for name, velocity in stage.launches.items():
-        data.joint(f"{name}/free").qvel[:] = velocity
+    mujoco.mj_forward(model, data)
+    for name, (velocity, spin) in stage.launches.items():
+        # MuJoCo takes a free joint's velocity along the world's axes but its spin about the body's own.
+        own_axes = data.body(name).xmat.reshape(3, 3)
+        data.joint(f"{name}/free").qvel[:] = (*velocity, *(own_axes.T @ spin))
     servos = {model.actuator(i).name: i for i in range(model.nu)}
 
     def run_until(time: float) -> None:

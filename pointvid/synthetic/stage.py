@@ -159,11 +159,20 @@ class Stage:
     # -- things --
 
     def thing(
-        self, name: str, color: str | tuple[int, int, int], pos: tuple, yaw: float = 0.0, free: bool = True
+        self,
+        name: str,
+        color: str | tuple[int, int, int],
+        pos: tuple,
+        yaw: float = 0.0,
+        free: bool = True,
+        parent: Thing | None = None,
     ) -> Thing:
-        """A new movable object; `free` gives it all six degrees of freedom, else the caller adds joints."""
+        """A new movable object; `free` gives it all six degrees of freedom, else the caller adds joints.
+
+        With a `parent` it is placed in the parent's axes and goes where that goes.
+        """
         quat = [math.cos(yaw / 2), 0, 0, math.sin(yaw / 2)]
-        body = self.spec.worldbody.add_body(name=name, pos=list(pos), quat=quat)
+        body = (parent.body if parent else self.spec.worldbody).add_body(name=name, pos=list(pos), quat=quat)
         if free:
             body.add_freejoint(name=f"{name}/free")
         thing = Thing(name, body, self.material(COLORS[color] if isinstance(color, str) else color))
@@ -181,8 +190,8 @@ class Stage:
         return self._paint(COLORS[color], "noise", 2, 0.8, cube=True, pixels=32)
 
     def launch(self, name: str, velocity: tuple, spin: tuple = (0.0, 0.0, 0.0)) -> None:
-        """Give a free thing a velocity (m/s) and a spin (rad/s, about its own axes) to start with."""
-        self.launches[name] = (*velocity, *spin)
+        """Give a free thing a velocity (m/s) and a spin (rad/s), both along the world's axes, to start with."""
+        self.launches[name] = velocity, spin
 
     def drive(self, joint: str, stiffness: float, damping: float) -> None:
         """A servo of the same name that pulls `joint` towards its control value."""

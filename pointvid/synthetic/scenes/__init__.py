@@ -1,11 +1,22 @@
 """One file a scene: a function that fills a Stage and returns the Script of what is to happen."""
 
 from .falling import falling
+from .hinged import hinged
+from .lifting import lifting
 from .pushing import pushing
 from .rolling import rolling
 from .simple import simple
+from .toppling import toppling
 
-SCENES = {"pushing": pushing, "falling": falling, "rolling": rolling, "simple": simple}
+SCENES = {
+    "pushing": pushing,
+    "lifting": lifting,
+    "falling": falling,
+    "toppling": toppling,
+    "rolling": rolling,
+    "hinged": hinged,
+    "simple": simple,
+}
 
 VARIED = tuple(name for name in SCENES if name != "simple")
 """What a clip shows where no scene is asked for."""

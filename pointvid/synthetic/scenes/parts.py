@@ -116,5 +116,34 @@ def hand(stage: Stage, at: tuple[float, float, float], way: tuple[float, float])
     return thing
 
 
+def gripper(stage: Stage, at: tuple[float, float, float], yaw: float, opening: float) -> Thing:
+    """Two jaws, `opening` apart, whose fingertips reach down to `at`; they hang from an arm that comes from above.
+
+    Servos: "gripper/x", "gripper/z" move all of it along the world's axes, relative to `at`; "gripper/left" and
+    "gripper/right" close one jaw each, by metres from where they start.
+    """
+    thing = stage.thing("gripper", (92, 98, 108), at, yaw, free=False)
+    thing.density, thing.friction = 900.0, (1.5, 0.02, 0.001)
+    thing.body.gravcomp = 1.0
+    for axis, direction in (("x", (math.cos(yaw), -math.sin(yaw), 0)), ("z", (0, 0, 1))):
+        thing.body.add_joint(
+            name=f"gripper/{axis}", type=mujoco.mjtJoint.mjJNT_SLIDE, axis=list(direction), armature=2.0, damping=20.0
+        )
+        stage.drive(f"gripper/{axis}", 20000.0, 600.0)
+    thing.box((opening / 2 + 0.045, 0.032, 0.024), (0, 0, 0.175))
+    thing.cylinder(0.028, 0.4, (0, 0, 0.59))
+    thing.cylinder(0.042, 0.03, (0, 0, 0.225))
+    for name, side in (("left", -1), ("right", 1)):
+        jaw = thing.body.add_body(name=f"gripper/{name}", pos=[side * (opening / 2 + 0.014), 0, 0.075])
+        jaw.gravcomp = 1.0
+        jaw.add_joint(
+            name=f"gripper/{name}", type=mujoco.mjtJoint.mjJNT_SLIDE, axis=[-side, 0, 0], armature=0.5, damping=10.0
+        )
+        stage.drive(f"gripper/{name}", 4000.0, 150.0)
+        finger = Thing(f"gripper/{name}", jaw, thing.material, thing.density, thing.friction)
+        finger.box((0.014, 0.026, 0.075))
+    return thing
+
+
 def _times(point: tuple[float, float, float], scale: float) -> tuple[float, float, float]:
     return tuple(scale * x for x in point)
