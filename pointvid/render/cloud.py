@@ -21,7 +21,7 @@ MAX_RADIUS = 6.0  # supersampled pixels
 BACKGROUND_TOP, BACKGROUND_BOTTOM = (38, 42, 54), (14, 15, 20)
 LINE_COLOR = (120, 130, 150)
 TRAILS = 300
-TRAIL_STEPS = 6
+TRAIL_STEPS = 10
 
 
 @dataclass(frozen=True)
@@ -101,12 +101,16 @@ def render_point_cloud(
     shown = shown if hidden else visible
     colors = track_colors(tracks).to(world).float()
     radii = tracks.uvd[..., 2] / tracks.camera.fx * (_spacing(tracks) * 0.72 * point_size)
-    target, extent = _bounds(world, visible & _foreground(tracks))
+    seen = _seen(world, visible & _foreground(tracks))
+    target = _middle(seen)
+    axes = [_axes(target, angle, elevation) for angle in azimuths]
+    distance = _distance(seen, target, axes, size) / zoom
+    focal = size[0] * SUPERSAMPLING / 2 / math.tan(math.radians(VIEW_FOV) / 2)
     tailed = spread_out(tracks, TRAILS).to(world.device) if trail and tracks.num_points else None
-    wires = _frustum(tracks, extent, target) if frustum else None
+    wires = _frustum(tracks, distance, target) if frustum else None
     pictures = []
     for done, frame in enumerate(frames, 1):
-        view = _view(target, extent / zoom, azimuths[frame], elevation, size)
+        view = View(target, axes[frame], distance, focal, (size[0] * SUPERSAMPLING, size[1] * SUPERSAMPLING))
         splats = [Splats(world[frame][shown[frame]], colors[shown[frame]], radii[frame][shown[frame]])]
         if tailed is not None:
             splats.append(_trails(world[:, tailed], visible[:, tailed], colors[tailed], frame, trail, view))
@@ -136,28 +140,39 @@ def _foreground(tracks: PointTracks) -> Tensor:
     return tracks.object_id > 0 if known else tracks.visible.new_ones(tracks.num_points)
 
 
-def _bounds(world: Tensor, visible: Tensor) -> tuple[Tensor, float]:
-    """The middle of what is seen and its radius, both robust against a few stray points."""
+def _seen(world: Tensor, visible: Tensor) -> Tensor:
+    """[M, 3], at most about 50,000 of the visible positions of all frames; one before the camera where none is."""
     seen = world[visible]
-    if not len(seen):
-        return world.new_tensor([0.0, 0.0, -1.0]), 1.0
-    seen = seen[:: max(1, len(seen) // 50_000)]
+    return seen[:: max(1, len(seen) // 50_000)] if len(seen) else world.new_tensor([[0.0, 0.0, -1.0]])
+
+
+def _middle(seen: Tensor) -> Tensor:
+    """Robust against a few stray points, as `_distance` is."""
     low, high = torch.quantile(seen, seen.new_tensor([0.02, 0.98]), dim=0)
-    target = (low + high) / 2
-    extent = torch.quantile((seen - target).norm(dim=-1), 0.95)
-    return target, max(float(extent), 1e-6)
+    return (low + high) / 2
 
 
-def _view(target: Tensor, extent: float, azimuth: float, elevation: float, size: tuple[int, int]) -> View:
+def _axes(like: Tensor, azimuth: float, elevation: float) -> Tensor:
+    """[3, 3]: right, up and towards the eye."""
     a, e = math.radians(azimuth), math.radians(elevation)
     back = [math.sin(a) * math.cos(e), math.sin(e), math.cos(a) * math.cos(e)]
     right = [math.cos(a), 0.0, -math.sin(a)]
     up = [-math.sin(a) * math.sin(e), math.cos(e), -math.cos(a) * math.sin(e)]
-    height, width = size[0] * SUPERSAMPLING, size[1] * SUPERSAMPLING
-    focal = height / 2 / math.tan(math.radians(VIEW_FOV) / 2)
-    narrow = min(1.0, width / height)
-    distance = extent * 1.02 / math.sin(math.radians(VIEW_FOV) / 2) / narrow
-    return View(target, target.new_tensor([right, up, back]), distance, focal, (height, width))
+    return like.new_tensor([right, up, back])
+
+
+def _distance(seen: Tensor, target: Tensor, axes: list[Tensor], size: tuple[int, int]) -> float:
+    """From how far 99 of 100 points lie within the middle 86 % of the picture, from every side."""
+    half_height = math.tan(math.radians(VIEW_FOV) / 2) * 0.86
+    half_width = half_height * size[1] / size[0]
+    needed = []
+    for rotation in axes:
+        right, up, back = ((seen - target) @ rotation.T).unbind(-1)
+        reach = torch.maximum(right.abs() / half_width, up.abs() / half_height)
+        needed.append(float(torch.quantile(back + reach, 0.99)))
+    # Points in a row straight ahead fit from anywhere: stay outside them.
+    radius = float(torch.quantile((seen - target).norm(dim=-1), 0.98))
+    return max(*needed, 1.5 * radius, 1e-3 * max(float(-target[2]), 1e-3))
 
 
 def _trails(world: Tensor, visible: Tensor, colors: Tensor, frame: int, length: int, view: View) -> Splats:
@@ -176,10 +191,10 @@ def _trails(world: Tensor, visible: Tensor, colors: Tensor, frame: int, length: 
     return Splats(points[both], tint[both], torch.full_like(points[both][:, 0], thickness))
 
 
-def _frustum(tracks: PointTracks, extent: float, target: Tensor) -> Splats:
+def _frustum(tracks: PointTracks, distance: float, target: Tensor) -> Splats:
     """The clip's camera: a pyramid from the origin, as long as the gap to the scene allows."""
     height, width = tracks.image_size
-    depth = max(min(0.35 * extent, 0.45 * float(-target[2])), 1e-6)
+    depth = max(min(0.12 * distance, 0.45 * float(-target[2])), 1e-6)
     corners = [(-0.5, -0.5), (width - 0.5, -0.5), (width - 0.5, height - 0.5), (-0.5, height - 0.5)]
     uvd = target.new_tensor([(u, v, depth) for u, v in corners])
     base = tracks.camera.unproject(uvd) * target.new_tensor([1.0, -1.0, -1.0])
@@ -188,7 +203,7 @@ def _frustum(tracks: PointTracks, extent: float, target: Tensor) -> Splats:
     mix = torch.linspace(0, 1, 240, device=base.device)[:, None, None]
     points = torch.lerp(starts, ends, mix).reshape(-1, 3)
     color = target.new_tensor(LINE_COLOR).expand(len(points), 3)
-    return Splats(points, color, torch.full_like(points[:, 0], 0.004 * extent))
+    return Splats(points, color, torch.full_like(points[:, 0], 0.0014 * distance))
 
 
 def _draw(splats: list[Splats], view: View) -> Tensor:
