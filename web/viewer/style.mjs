@@ -49,7 +49,7 @@ input[type=checkbox] { accent-color: #8fcbef; width: 14px; height: 14px; margin:
 .name { position: absolute; z-index: 1; bottom: 6px; padding: 1px 6px; border-radius: 3px; background: #15161acc; font-size: 11px;
   pointer-events: none; max-width: 40%; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .divider { position: absolute; z-index: 1; left: 50%; top: 0; bottom: 0; width: 1px; background: #3a3d45; pointer-events: none; }
-.info { position: absolute; z-index: 2; left: 8px; top: 8px; padding: 6px 8px; border-radius: 5px; background: #1c1e23ee;
+.info { position: absolute; z-index: 2; left: 8px; top: 38px; padding: 6px 8px; border-radius: 5px; background: #1c1e23ee;
   border: 1px solid #363942; font-variant-numeric: tabular-nums; user-select: text; -webkit-user-select: text; }
 .info h3 { font-weight: 600; margin-bottom: 3px; padding-right: 20px; }
 .info button { position: absolute; right: 3px; top: 3px; width: 20px; height: 20px; border: 0; background: none; }

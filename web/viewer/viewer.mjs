@@ -20,6 +20,7 @@ const DEFAULTS = {
   imagePlane: false, picture: null, compare: "side", speed: 1, loop: true, autoplay: true,
 };
 const ROOMY = 380; // CSS pixels of width and height: where either is less, the RGB frame goes into a corner of the cloud
+const TALL = 1.25; // where the stage is narrower than this many heights, the RGB frame goes below the cloud, not beside it
 
 /**
  * Build a viewer inside `element` (which it fills).
@@ -217,7 +218,7 @@ class Viewer {
     const fitting = Math.min(clientWidth, clientHeight) < ROOMY ? "corner" : "beside";
     const placement = clip.images.length ? (settings.picture ?? fitting) : "off";
     panel.picture.className = `picture ${placement}`;
-    panel.stage.classList.toggle("tall", clientHeight > clientWidth);
+    panel.stage.classList.toggle("tall", clientWidth < TALL * clientHeight);
     if (clip.imageSize) panel.picture.style.setProperty("--shape", clip.imageSize[0] / clip.imageSize[1]);
     panel.showSettings({ ...settings, picture: placement });
     panel.showNames(clip.sets.length > 1 ? this.#views().map((view) => view.sets.map((i) => clip.sets[i].name).join(" + ")) : []);
