@@ -94,13 +94,18 @@ class PointCloudPreview(io.ComfyNode):
         from ..pointvid import render
         from ..pointvid.export.glb import write_glb
         from ..pointvid.export.viewer_data import write_viewer_file
+        from ..pointvid.thin import spread_out
         from .images import ImageFrames, to_image
 
         progress = host_progress()
         video = None if image is None else ImageFrames(image)
-        tracks = shown_tracks(points, video, max_points)
+        tracks = as_tracks(points, video, max_points)
         path, viewer = temp_file("tracks", ".pvt")
-        write_viewer_file(tracks, path, video, compare, max_points=max_points, progress=progress)
+        # The viewer thins what it is given itself, and then says so.
+        names = ("points", "compare")
+        write_viewer_file(tracks, path, video, compare, names=names, max_points=max_points, progress=progress)
+        if tracks.num_points > max_points:
+            tracks = tracks.select(spread_out(tracks, max_points))
         model, _ = temp_file("tracks", ".glb")
         write_glb(tracks, model, progress=progress)
         frames = render.render_point_cloud(
@@ -113,12 +118,11 @@ class PointCloudPreview(io.ComfyNode):
         return io.NodeOutput(file_3d(model), to_image(frames), ui={"pointvid": [viewer]})
 
 
-def shown_tracks(points, video, max_points: int):
-    """The tracks to draw: those given, or the foreground pixels of a point map, at most `max_points` of them."""
+def as_tracks(points, video, max_points: int):
+    """The tracks given, or the foreground of a point map, every so many pixels so that about `max_points` remain."""
     from ..pointvid.point_map import PointMap
-    from ..pointvid.thin import spread_out
 
-    if isinstance(points, PointMap):
-        stride = max(1, math.ceil(math.sqrt(int(points.mask.sum()) / max_points)))
-        points = points.to_tracks(None if video is None else video[0], stride)
-    return points.select(spread_out(points, max_points)) if points.num_points > max_points else points
+    if not isinstance(points, PointMap):
+        return points
+    stride = max(1, math.ceil(math.sqrt(int(points.mask.sum()) / max_points)))
+    return points.to_tracks(None if video is None else video[0], stride)
