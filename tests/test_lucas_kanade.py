@@ -107,8 +107,8 @@ def test_consensus_recovers_an_exact_affine_motion_and_names_the_outlier():
     [(0, 1.0, (2.3, -1.6)), (6, 1.0, (0.5, 0.5)), (0, 1.03, (0.0, 0.0)), (0, 1.0, (9.0, 4.0))],
 )
 def test_follows_a_plane_without_drift(degrees, zoom, shift):
-    matrices = turning(8, degrees, zoom, shift)
-    tracks = LucasKanade(helpers=24).track(warped_clip(matrices), grid_queries(SIZE, 10))
+    matrices = turning(6, degrees, zoom, shift)
+    tracks = LucasKanade(helpers=16).track(warped_clip(matrices), grid_queries(SIZE, 10))
     error, inside = errors(tracks, matrices)
     assert inside[-1].sum() >= 20
     assert error[inside].median() < 0.1

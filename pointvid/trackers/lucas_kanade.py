@@ -1,7 +1,8 @@
 """The tracker without weights: pyramidal Lucas-Kanade, anchored in frame 0 and steadied by neighbours.
 
 From frame to frame small errors add up. Here the patch of frame 0, warped by the local affine motion since, has the
-last word; frame-to-frame tracking and the neighbours only say where to look.
+last word; frame-to-frame tracking and the neighbours say where to look. Only a point that has come to look different,
+on a turning object say, gets a new patch, from where the step before and the neighbours agree that it is.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from scipy.spatial import cKDTree
 from torch import Tensor
 
 from ..camera import Camera
@@ -31,8 +33,11 @@ class LucasKanade:
         radius: of its patches, pixels at every level: 2 * radius + 1 wide.
         anchor_levels, anchor_radius: the same for the patches of frame 0.
         neighbours: how many neighbours a point consults.
-        helpers: a grid of so many points a side is followed too, so that a few queries have neighbours as well.
-        visible_above: correlation with the patch of frame 0 from which a point counts as seen.
+        helpers: points a side (one in 4 pixels at most) of a grid that is followed too where there are no queries, so
+            that a few queries have neighbours as well.
+        visible_above: correlation with its patch from which a point counts as seen.
+        refresh_below: correlation under which the patch is renewed, if the point was seen in the last frame, the step
+            from there correlates better than `refresh_sure`, and the neighbours agree.
         chunk: patches sampled at once; bounds memory, changes nothing else.
     """
 
@@ -43,9 +48,9 @@ class LucasKanade:
     neighbours: int = 24
     helpers: int = 48
     visible_above: float = 0.7
-    chunk: int = 512
-    refresh_sure: float = 0.9
     refresh_below: float = 0.75
+    refresh_sure: float = 0.9
+    chunk: int = 512
 
     @torch.no_grad()
     def track(
@@ -74,8 +79,7 @@ class LucasKanade:
         queries = queries.to(first.device)
         column, row = queries.round().long().unbind(-1)
         color = first[row.clamp(0, height - 1), column.clamp(0, width - 1)]
-        helpers = grid_queries((height, width), self.helpers).to(first.device)
-        state = _State.at(torch.cat((queries, helpers)))
+        state = _State.at(torch.cat((queries, self._lonely_helpers((height, width), queries))))
         consensus = Consensus(state.uv, self.neighbours)
         before = pyramid(first, self.levels)
         anchors = _Anchors.cut(before[: self.anchor_levels], state.uv, self.anchor_radius, self.chunk)
@@ -90,6 +94,13 @@ class LucasKanade:
             before = now
         progress(frames - 1, frames - 1, "tracking")
         return torch.stack(uv), torch.stack(visible), color
+
+    def _lonely_helpers(self, size: tuple[int, int], queries: Tensor) -> Tensor:
+        """The points of the helpers' grid that have no query within half a cell."""
+        helpers = grid_queries(size, min(self.helpers, max(min(size) // 4, 1)))
+        distance, _ = cKDTree(queries.cpu().numpy()).query(helpers.numpy())
+        far = torch.from_numpy(distance) > max(size) / self.helpers / 2
+        return helpers[far].to(queries.device)
 
     def _step(self, before: Pyramid, now: Pyramid, anchors: _Anchors, consensus: Consensus, state: _State) -> _State:
         """One frame further."""
