@@ -1,0 +1,57 @@
+import pytest
+import yaml
+
+from pointvid.errors import PointVidError
+from training.config import Augment, Regularize, load_config, save_config
+
+MINIMAL = {"out": "runs/x", "steps": 10, "data": {"shards": "shards"}, "model": {"checkpoint": "a.safetensors"}}
+
+
+@pytest.fixture
+def config_file(tmp_path):
+    def write(**changes):
+        path = tmp_path / "config.yaml"
+        path.write_text(yaml.safe_dump({**MINIMAL, **changes}), encoding="utf-8")
+        return path
+
+    return write
+
+
+def test_defaults_and_overrides(config_file):
+    config = load_config(Augment, config_file(), ["optimizer.lr=1e-4", "accumulate=2", "data.workers=0"])
+    assert config.optimizer.lr == 1e-4
+    assert config.accumulate == 2
+    assert config.data.workers == 0
+    assert config.mode == "joint"
+
+
+def test_saved_config_reads_back_equal(config_file, tmp_path):
+    config = load_config(Regularize, config_file(weights={"recon": 0.5}), ["start=[0.2,0.4]"])
+    save_config(config, tmp_path / "resolved.yaml")
+    assert load_config(Regularize, tmp_path / "resolved.yaml") == config
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["optimizer.lrr=1"], "unknown key optimizer.lrr, did you mean optimizer.lr?"),
+        (["batchsize=2"], "unknown key batchsize, did you mean batch_size?"),
+        (["steps=many"], "steps: .*found 'many'"),
+        (["steps=0"], "steps: .*greater than or equal to 1"),
+        (["model.tiny=t.yaml"], "either model.checkpoint"),
+        (["start=[0.5,0.2]"], "expected 0 < first <= second <= 1"),
+        (["noequals"], "expected key=value"),
+        (["steps.more=1"], "steps is a value"),
+    ],
+)
+def test_mistakes_are_named(config_file, overrides, message):
+    with pytest.raises(PointVidError, match=message):
+        load_config(Regularize, config_file(), overrides)
+
+
+def test_missing_file_and_bad_yaml(tmp_path):
+    with pytest.raises(PointVidError, match="expected a YAML file"):
+        load_config(Augment, tmp_path / "absent.yaml")
+    (tmp_path / "bad.yaml").write_text("a: [1", encoding="utf-8")
+    with pytest.raises(PointVidError, match="is not YAML"):
+        load_config(Augment, tmp_path / "bad.yaml")

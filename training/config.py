@@ -1,0 +1,236 @@
+"""What a YAML file may say. Unknown keys, wrong types and impossible combinations are errors before any work starts."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from pointvid.errors import PointVidError
+from pointvid.files import atomic_path
+
+
+class Strict(BaseModel):
+    """A group of settings: every key is declared here, nothing else is accepted."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class Data(Strict):
+    """Where samples come from. `shards` holds manifest.json and *.tar, as `training.synthesize` writes them."""
+
+    shards: Path
+    val_shards: Path | None = None
+    cache: Path | None = Field(None, description="folder of latents encoded once; None: <out>/latents")
+    workers: int = Field(2, ge=0, description="loader processes a rank")
+    shards_in_window: int = Field(8, ge=1, description="samples are shuffled among this many shards at a time")
+
+
+class Model(Strict):
+    """Which weights to start from, and which parts are trained."""
+
+    checkpoint: Path | None = Field(None, description="all-in-one or joint checkpoint; stage 2: stage 1's")
+    tiny: Path | None = Field(None, description="YAML of a model to make from scratch instead (see tiny_model.yaml)")
+    vae: Path | None = Field(None, description="folder or file of the frozen VAE, where `checkpoint` holds none")
+    train_encoders: bool = Field(False, description="also train the text and image encoders")
+    lora_rank: int | None = Field(None, ge=1, description="train low-rank additions instead of the weights")
+    lora_alpha: float | None = Field(None, gt=0, description="None: the rank")
+    gradient_checkpointing: bool = False
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Model:
+        if (self.checkpoint is None) == (self.tiny is None):
+            raise ValueError("give either model.checkpoint (weights to go on from) or model.tiny (a model to make)")
+        if self.lora_rank and self.train_encoders:
+            raise ValueError("model.lora_rank trains additions to the denoiser only, expected model.train_encoders: false")
+        return self
+
+
+class Optimizer(Strict):
+    """AdamW and its schedule."""
+
+    lr: float = Field(3e-5, gt=0, description="peak; VGen's 3e-5 for full fine-tuning")
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
+    weight_decay: float = Field(0.01, ge=0)
+    max_grad_norm: float = Field(1.0, gt=0)
+    kind: Literal["adamw", "adamw_8bit"] = "adamw"
+    schedule: Literal["constant", "cosine"] = "constant"
+    warmup_steps: int = Field(0, ge=0)
+    final_lr: float = Field(0.0, ge=0, le=1, description="share of `lr` at which a cosine ends")
+
+
+class Conditioning(Strict):
+    """What is left out at random, so that guidance has something to compare with; and the shape of the noise."""
+
+    drop_text: float = Field(0.1, ge=0, le=1)
+    drop_image: float = Field(0.1, ge=0, le=1, description="zeroes the image embedding; the image latent stays")
+    drop_points: float = Field(0.1, ge=0, le=1, description="zeroes the point half's input, for inner guidance")
+    offset_noise: float = Field(0.1, ge=0, description="a share of noise that is constant over a channel; VGen's 0.1")
+
+
+class Validation(Strict):
+    """The held-out loss, at fixed timesteps and noise, and samples to look at."""
+
+    every: int = Field(500, ge=0, description="steps; 0: never")
+    batches: int = Field(8, ge=1)
+    samples: int = Field(2, ge=0, description="videos and point clouds to make each time")
+    sample_steps: int = Field(20, ge=1)
+    guidance: float = Field(4.0, ge=0)
+
+
+class Run(Strict):
+    """One training run: the settings both stages share."""
+
+    out: Path
+    data: Data
+    model: Model
+    optimizer: Optimizer = Optimizer()
+    conditioning: Conditioning = Conditioning()
+    validation: Validation = Validation()
+    steps: int = Field(ge=1, description="optimizer steps")
+    batch_size: int = Field(4, ge=1, description="clips a rank and micro step")
+    accumulate: int = Field(1, ge=1, description="micro steps an optimizer step")
+    precision: Literal["fp32", "bf16", "fp16"] = "bf16"
+    ema_decay: float = Field(0.9999, ge=0, lt=1, description="0: no average is kept")
+    seed: int = Field(0, ge=0)
+    save_every: int = Field(500, ge=1)
+    keep: int = Field(3, ge=1, description="how many of the last states are kept")
+    log_every: int = Field(10, ge=1)
+    trackers: list[str] = Field(["tensorboard"], description="names accelerate knows: tensorboard, wandb, ...")
+
+
+class Augment(Run):
+    """Stage 1: the joint denoising loss (paper section 3.2)."""
+
+    mode: Literal["joint", "rgb_only"] = Field("joint", description="rgb_only: the ablation's baseline")
+    point_weight: float = Field(1.0, ge=0, description="weight of the point half's loss against the video half's")
+    min_snr_gamma: float | None = Field(None, gt=0, description="weigh timesteps as arXiv 2303.09556 does; None: alike")
+
+
+class Weights(Strict):
+    """Weights of the regularisation's terms; those left None are calibrated on the first batches and stored."""
+
+    ddim: float = Field(1.0, ge=0, description="0 reproduces the paper's failing ablation")
+    recon: float | None = Field(None, ge=0)
+    rigid: float | None = Field(None, ge=0)
+    position: float | None = Field(None, ge=0, description="c0 of equation 1")
+    velocity: float | None = Field(None, ge=0, description="c1")
+    acceleration: float | None = Field(None, ge=0, description="c2")
+    calibrate_by: Literal["value", "gradient"] = "value"
+    calibration_batches: int = Field(4, ge=1)
+    share: float = Field(1.0, gt=0, description="scale of L_recon and L_rigid against L_ddim after calibration")
+
+
+class Regularize(Run):
+    """Stage 2: the losses on the decoded points (paper section 3.3)."""
+
+    weights: Weights = Weights()
+    grad_step: Literal["last", "random", "x0_at_t"] = "x0_at_t"
+    ddim_steps: int = Field(20, ge=1, description="of the whole schedule; the rollout starts at `start` of it")
+    start: tuple[float, float] = Field((0.1, 0.6), description="where z_t lies, as a share of the schedule; drawn evenly")
+    space: Literal["xyz", "uvd"] = "xyz"
+    neighbours: int = Field(8, ge=1, description="k of the rigidity graph")
+    max_points: int = Field(4096, ge=16, description="foreground pixels that the geometric losses look at, a clip")
+    decode_chunk: int = Field(2, ge=1, description="frames decoded at a time, recomputed in the backward pass")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Regularize:
+        if not 0 < self.start[0] <= self.start[1] <= 1:
+            raise ValueError(f"start is {list(self.start)}, expected 0 < first <= second <= 1")
+        return self
+
+
+class Vae(Strict):
+    """`training.train_vae`: a small AutoencoderKL on RGB frames and point frames."""
+
+    out: Path
+    data: Data
+    model: dict[str, Any]
+    optimizer: Optimizer = Optimizer()
+    steps: int = Field(ge=1)
+    batch_size: int = Field(32, ge=1, description="frames; half RGB, half points")
+    precision: Literal["fp32", "bf16"] = "fp32"
+    ema_decay: float = Field(0.995, ge=0, lt=1)
+    kl_weight: float = Field(1e-6, ge=0)
+    gradient_weight: float = Field(0.5, ge=0, description="L1 between image gradients: sharp edges without a network")
+    foreground_weight: float = Field(4.0, ge=1, description="how much more a foreground pixel of a point frame counts")
+    seed: int = Field(0, ge=0)
+    save_every: int = Field(200, ge=1)
+    keep: int = Field(2, ge=1)
+    log_every: int = Field(20, ge=1)
+    trackers: list[str] = ["tensorboard"]
+
+
+def load_config(kind: type[Strict], path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> Any:
+    """Read YAML, apply `key.sub=value` overrides, check everything.
+
+    Args:
+        overrides: as on the command line; values are YAML, so `lr=1e-4` is a number and `a=[1,2]` a list.
+    Raises:
+        PointVidError: not YAML, or a key or value is wrong; an unknown key is answered with the nearest one.
+    """
+    path = Path(path)
+    try:
+        settings = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except OSError as error:
+        raise PointVidError(f"config {path}: {error.strerror}, expected a YAML file") from error
+    except yaml.YAMLError as error:
+        raise PointVidError(f"config {path}: is not YAML ({' '.join(str(error).split())})") from error
+    if not isinstance(settings, dict):
+        raise PointVidError(f"config {path}: is a {type(settings).__name__}, expected keys and values")
+    for override in overrides:
+        _override(settings, override)
+    try:
+        return kind(**settings)
+    except ValidationError as error:
+        raise PointVidError(f"config {path}: " + "; ".join(_explain(kind, item) for item in error.errors())) from error
+
+
+def save_config(config: Strict, path: Path) -> None:
+    """Write the resolved config, every default spelled out, atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False), encoding="utf-8")
+
+
+def _override(settings: dict[str, Any], override: str) -> None:
+    key, equals, value = override.partition("=")
+    if not equals or not key:
+        raise PointVidError(f"override {override!r}: expected key=value, as in optimizer.lr=1e-4")
+    *groups, last = key.split(".")
+    for group in groups:
+        settings = settings.setdefault(group, {})
+        if not isinstance(settings, dict):
+            raise PointVidError(f"override {override!r}: {group} is a value, not a group of settings")
+    settings[last] = yaml.load(value, Loader=_Loader)
+
+
+def _explain(kind: type[BaseModel], error: dict[str, Any]) -> str:
+    """One problem pydantic found, in our words."""
+    *groups, last = [str(part) for part in error["loc"]] or [""]
+    name = ".".join([*groups, last])
+    if error["type"] == "extra_forbidden":
+        for group in groups:
+            kind = kind.model_fields[group].annotation
+        nearest = difflib.get_close_matches(last, kind.model_fields, 1, 0.0)
+        return f"unknown key {name}, did you mean {'.'.join([*groups, *nearest])}?"
+    if error["type"] == "missing":
+        return f"{name} is missing"
+    message = error["msg"].removeprefix("Value error, ")
+    found = f" (found {error['input']!r})" if not isinstance(error["input"], dict) else ""
+    return f"{name}: {message}{found}" if name else message
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1 reads 1e-4 as a string; people mean the number."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
+    list("-+0123456789."),
+)
