@@ -34,7 +34,7 @@ class Model(Strict):
     """Which weights to start from, and which parts are trained."""
 
     checkpoint: Path | None = Field(None, description="all-in-one or joint checkpoint; stage 2: stage 1's")
-    tiny: Path | None = Field(None, description="YAML of a model to make from scratch instead (see tiny_model.yaml)")
+    tiny: Path | None = Field(None, description="YAML of a small model to make from scratch instead")
     vae: Path | None = Field(None, description="folder or file of the frozen VAE, where `checkpoint` holds none")
     train_encoders: bool = Field(False, description="also train the text and image encoders")
     lora_rank: int | None = Field(None, ge=1, description="train low-rank additions instead of the weights")
@@ -145,15 +145,69 @@ class Regularize(Run):
         return self
 
 
+class Range(Strict):
+    """`pointvid.point_range.PointRange` of the points."""
+
+    near: float = Field(gt=0)
+    far: float = Field(gt=0)
+    margin: float = Field(0.25, ge=0)
+
+
+class Unet(Strict):
+    """`pointvid.denoiser.config.UNetConfig`."""
+
+    block_out_channels: tuple[int, ...]
+    attention_levels: tuple[bool, ...]
+    layers_per_block: int = Field(1, ge=1)
+    cross_attention_dim: int = Field(ge=1)
+    attention_head_dim: int = Field(ge=1)
+    norm_num_groups: int = Field(32, ge=1)
+
+
+class Autoencoder(Strict):
+    """AutoencoderKL with Stable Diffusion's layout: `ddconfig` ch and ch_mult are channels[0] and its multiples."""
+
+    channels: tuple[int, ...]
+    layers_per_block: int = Field(1, ge=1)
+
+
+class Encoder(Strict):
+    """A CLIP tower."""
+
+    width: int = Field(ge=1)
+    layers: int = Field(ge=1)
+    heads: int = Field(ge=1)
+    tokens: int = Field(16, ge=4, description="text: longest prompt")
+    patch: int = Field(8, ge=1, description="image: pixels of a patch")
+    size: int = Field(64, ge=1, description="image: pixels of a side")
+
+
+class SmallModel(Strict):
+    """A model of the full-size model's classes, made from scratch (configs/tiny_model.yaml)."""
+
+    resolution: tuple[int, int] = Field(description="(H, W) pixels")
+    frames: int = Field(16, ge=1)
+    fps: float = Field(gt=0)
+    point_range: Range
+    unet: Unet
+    entry_attention: Literal["spatial", "temporal", "channel", "none"] = "spatial"
+    vae: Autoencoder
+    text: Encoder
+    image: Encoder
+    words: list[str] = Field(description="the captions' vocabulary; other words are spelled")
+
+
 class Vae(Strict):
     """`training.train_vae`: a small AutoencoderKL on RGB frames and point frames."""
 
     out: Path
     data: Data
-    model: dict[str, Any]
+    model: Path = Field(description="YAML of the small model")
     optimizer: Optimizer = Optimizer()
     steps: int = Field(ge=1)
-    batch_size: int = Field(32, ge=1, description="frames; half RGB, half points")
+    batch_size: int = Field(8, ge=1, description="clips")
+    frames_a_clip: int = Field(2, ge=1, description="frames of each clip and half that a step looks at")
+    accumulate: int = Field(1, ge=1)
     precision: Literal["fp32", "bf16"] = "fp32"
     ema_decay: float = Field(0.995, ge=0, lt=1)
     kl_weight: float = Field(1e-6, ge=0)

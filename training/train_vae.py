@@ -1,57 +1,68 @@
 """`python -m training.train_vae CONFIG.yaml [key=value ...]`: a small AutoencoderKL for RGB frames and point frames.
 
-The full-size models use Stable Diffusion's VAE as it is; only a model trained from scratch needs this. It has the layout
-of that VAE (so hosts load it with its `ddconfig`), and sees both halves of the joint latent: as many frames of video as
-frames of points in their range. Without a perceptual network the sharpness comes from an L1 loss on image gradients.
+The full-size models use Stable Diffusion's VAE as it is; only a model made from scratch needs this. It has the layout of
+that VAE, so hosts load it, and it sees both halves of the joint latent: frames of video, and frames of points in their
+range. There is no perceptual network: sharpness comes from an L1 loss on image gradients.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from diffusers import AutoencoderKL
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from pointvid.files import atomic_path
+from pointvid.errors import PointVidError
 from pointvid.point_range import PointRange
-from pointvid.sample import Sample
 
 from .cli import run
-from .config import Vae
+from .config import SmallModel, Vae, load_config
 from .data import Shards
 from .loop import Stage
-
-_FRAMES_A_CLIP = 4
+from .small_model import make_vae
 
 
 @dataclass
 class Frames:
-    """float32 [N,3,H,W] in [-1,1] and a weight [N,1,H,W] a pixel: the first half is RGB, the second points."""
+    """Clips: `video` uint8 [B,T,3,H,W], `points` float32 [B,T,3,H,W] in their range, `mask` bool [B,H,W]."""
 
-    images: Tensor
-    weights: Tensor
+    video: Tensor
+    points: Tensor
+    mask: Tensor
 
     def to(self, device: torch.device | str) -> Frames:
         """On another device."""
-        return Frames(self.images.to(device), self.weights.to(device))
+        return Frames(self.video.to(device), self.points.to(device), self.mask.to(device))
 
 
 class FrameDataset(Dataset):
-    """Frames of a clip, both halves: item i is clip i."""
+    """Item i is clip i."""
 
-    def __init__(self, shards: Shards, point_range: PointRange, foreground_weight: float):
-        self.shards, self.range, self.weight = shards, point_range, foreground_weight
+    def __init__(self, shards: Shards, point_range: PointRange):
+        self.shards, self.range = shards, point_range
 
     def __len__(self) -> int:
         return len(self.shards)
 
-    def __getitem__(self, index: int) -> Sample:
-        return self.shards[index]
+    def __getitem__(self, index: int) -> Frames:
+        sample = self.shards[index]
+        return Frames(sample.video.permute(0, 3, 1, 2), self.range.encode(sample.point_map), sample.point_map.mask)
+
+
+class Reconstruction(nn.Module):
+    """The autoencoder as one call, so that DDP and FSDP see it."""
+
+    def __init__(self, vae: AutoencoderKL):
+        super().__init__()
+        self.vae = vae
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """[N,3,H,W] -> reconstruction, KL divergence a latent value."""
+        posterior = self.vae.encode(images).latent_dist
+        return self.vae.decode(posterior.sample()).sample, posterior.kl().mean() / posterior.mean[0].numel()
 
 
 class TrainVae(Stage):
@@ -59,45 +70,62 @@ class TrainVae(Stage):
 
     def __init__(self, config: Vae):
         self.config = config
-        self.shards = Shards(config.data.shards)
-        self.entries = self.shards.entries
-        self.extra: dict[str, Any] = {}
-        self.range = data_range(self.shards)
-        self.dataset = FrameDataset(self.shards, self.range, config.foreground_weight)
+        self.small: SmallModel = load_config(SmallModel, config.model)
+        shards = Shards(config.data.shards)
+        self.entries, self.extra = shards.entries, {}
+        height, width = self.small.resolution
+        if {entry.size[1:] for entry in self.entries} != {(height, width)}:
+            raise PointVidError(f"shards {config.data.shards} hold other sizes than {height}x{width}, the model's (HxW)")
+        self.dataset = FrameDataset(shards, PointRange(**self.small.point_range.model_dump()))
         torch.manual_seed(config.seed)
-        self.model = Autoencoder(AutoencoderKL(**vae_config(config.model)))
+        self.model = Reconstruction(make_vae(self.small.vae))
 
-    def collate(self, samples: list[Sample]) -> Frames:
-        """A few frames of each clip. Frame 0 always: it is the condition image, and the reference of the points."""
-        images, weights = [], []
-        for half in ("video", "points"):
-            for sample in samples:
-                count = sample.video.shape[0]
-                # Spread by a number of the clip's own, so that a batch is a function of its indices alone.
-                chance = torch.Generator().manual_seed(int(sample.video[0].sum()) + self._visits(sample))
-                chosen = torch.cat((torch.zeros(1, dtype=torch.long), 1 + torch.randperm(count - 1, generator=chance)))
-                chosen = chosen[:_FRAMES_A_CLIP]
-                if half == "video":
-                    frames = sample.video[chosen].permute(0, 3, 1, 2) / 127.5 - 1
-                    weight = torch.ones_like(frames[:, :1])
-                else:
-                    frames = self.range.encode(sample.point_map)[chosen]
-                    mask = sample.point_map.mask.expand(len(chosen), 1, -1, -1)
-                    weight = 1 + (self.config.foreground_weight - 1) * mask.float()
-                images.append(frames)
-                weights.append(weight)
-        return Frames(torch.cat(images), torch.cat(weights))
+    def collate(self, items: list[Frames]) -> Frames:
+        """Stacked."""
+        return Frames(*(torch.stack([getattr(item, name) for item in items]) for name in ("video", "points", "mask")))
 
     def losses(self, model: nn.Module, batch: Frames, step: int) -> dict[str, Tensor]:
-        """Weighted L1, L1 of gradients, and a whisper of KL."""
-        output, kl = model(batch.images)
-        error = output.float() - batch.images
-        l1 = (error.abs() * batch.weights).sum() / batch.weights.sum() / 3
-        slopes = sum((error.diff(dim=axis).abs() * batch.weights.narrow(axis, 1, error.shape[axis] - 1)).mean() for axis in (2, 3))
-        half = len(error) // 2
+        """Weighted L1, L1 of image gradients, and a whisper of KL, on a few frames of each clip and half."""
+        images, weights = self._pick(batch)
+        output, kl = model(images)
+        error = output.float() - images
+        l1 = (error.abs() * weights).sum() / (3 * weights.sum())
+        slope = ((error.diff(dim=2).abs() * weights[:, :, 1:]).mean() + (error.diff(dim=3).abs() * weights[..., 1:]).mean()) / 2
+        video, points = error.detach().abs().chunk(2)
+        mask = weights.chunk(2)[1] > 1
         return {
-            "loss": l1 + self.config.gradient_weight * slopes + self.config.kl_weight * kl,
-            "l1_video": error[:half].abs().mean().detach(),
-            "l1_points": error[half:].abs().mean().detach(),
-            "kl": kl.detach(),
+            "loss": l1 + self.config.gradient_weight * slope + self.config.kl_weight * kl,
+            "l1_video": video.mean(),
+            "l1_foreground": (points * mask).sum() / (3 * mask.sum()),
+            "kl": kl,
         }
+
+    def export(self, weights: dict[str, Tensor], path: Path, step: int) -> None:
+        """A diffusers folder, `vae/` beside `path`, with the factor that gives its latents unit variance."""
+        self.model.load_state_dict(weights)
+        vae = self.model.vae.eval()
+        with torch.no_grad():
+            items = [self.dataset[i] for i in range(0, len(self.dataset), max(1, len(self.dataset) // 32))]
+            latents = torch.cat([vae.encode(torch.cat((i.video[::5] / 127.5 - 1, i.points[::5]))).latent_dist.mean for i in items])
+        vae.register_to_config(scaling_factor=round(float(1 / latents.std()), 5))
+        vae.save_pretrained(path.parent / "vae")
+
+    def _pick(self, batch: Frames) -> tuple[Tensor, Tensor]:
+        """Images [2BF,3,H,W] in [-1,1], first video, then points; weights [2BF,1,H,W]. Frames are drawn anew each step."""
+        clips, frames = batch.video.shape[:2]
+        chosen = torch.rand(clips, frames).argsort(1)[:, : self.config.frames_a_clip].to(batch.video.device)
+        rows = torch.arange(clips, device=chosen.device)[:, None]
+        video = batch.video[rows, chosen].flatten(0, 1) / 127.5 - 1
+        points = batch.points[rows, chosen].flatten(0, 1)
+        foreground = batch.mask[:, None].expand(-1, chosen.shape[1], -1, -1).flatten(0, 1)[:, None]
+        weight = 1 + (self.config.foreground_weight - 1) * foreground.float()
+        return torch.cat((video, points)), torch.cat((torch.ones_like(weight), weight))
+
+
+def main() -> None:
+    """Command line."""
+    run(Vae, TrainVae, __doc__)
+
+
+if __name__ == "__main__":
+    main()

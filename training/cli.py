@@ -1,0 +1,29 @@
+"""`python -m training.<stage> CONFIG.yaml [key=value ...]`, the same for every stage."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable
+
+from pointvid.errors import PointVidError
+
+from .config import Strict, load_config
+from .loop import Stage, train
+
+
+def run(kind: type[Strict], stage: Callable[[Strict], Stage], description: str | None) -> None:
+    """Read the config, build the stage, train. A user's mistake ends with one line and exit code 1."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config", help="YAML file, see training/configs/")
+    parser.add_argument("override", nargs="*", help="key=value, as in optimizer.lr=1e-4 data.workers=0")
+    parser.add_argument("--export-only", action="store_true", help="write the newest state's checkpoint and stop")
+    options = parser.parse_intermixed_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        path = train(stage(load_config(kind, options.config, options.override)), options.export_only)
+    except PointVidError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+    print(f"wrote {path}")
