@@ -35,7 +35,7 @@ class Model(Strict):
 
     checkpoint: Path | None = Field(None, description="all-in-one or joint checkpoint; stage 2: stage 1's")
     tiny: Path | None = Field(None, description="YAML of a small model to make from scratch instead")
-    vae: Path | None = Field(None, description="folder or file of the frozen VAE, where `checkpoint` holds none")
+    vae: Path | None = Field(None, description="diffusers folder of a trained VAE, with `tiny`")
     train_encoders: bool = Field(False, description="also train the text and image encoders")
     lora_rank: int | None = Field(None, ge=1, description="train low-rank additions instead of the weights")
     lora_alpha: float | None = Field(None, gt=0, description="None: the rank")
@@ -46,7 +46,9 @@ class Model(Strict):
         if (self.checkpoint is None) == (self.tiny is None):
             raise ValueError("give either model.checkpoint (weights to go on from) or model.tiny (a model to make)")
         if self.lora_rank and self.train_encoders:
-            raise ValueError("model.lora_rank trains additions to the denoiser only, expected model.train_encoders: false")
+            raise ValueError(
+                "model.lora_rank trains additions to the denoiser only, expected model.train_encoders: false"
+            )
         return self
 
 
@@ -132,7 +134,9 @@ class Regularize(Run):
     weights: Weights = Weights()
     grad_step: Literal["last", "random", "x0_at_t"] = "x0_at_t"
     ddim_steps: int = Field(20, ge=1, description="of the whole schedule; the rollout starts at `start` of it")
-    start: tuple[float, float] = Field((0.1, 0.6), description="where z_t lies, as a share of the schedule; drawn evenly")
+    start: tuple[float, float] = Field(
+        (0.1, 0.6), description="where z_t lies, as a share of the schedule; drawn evenly"
+    )
     space: Literal["xyz", "uvd"] = "xyz"
     neighbours: int = Field(8, ge=1, description="k of the rigidity graph")
     max_points: int = Field(4096, ge=16, description="foreground pixels that the geometric losses look at, a clip")
@@ -169,6 +173,7 @@ class Autoencoder(Strict):
 
     channels: tuple[int, ...]
     layers_per_block: int = Field(1, ge=1)
+    groups: int = Field(32, ge=1, description="of every GroupNorm; several channels a group, or colour cannot pass")
 
 
 class Encoder(Strict):

@@ -94,7 +94,8 @@ class Shards:
         if missing:
             raise PointVidError(f"shard {path}: manifest lists {missing[0]!r} and {len(missing) - 1} more it lacks")
         return [
-            Entry(name, sample["key"], tuple(sample["size"]), dict(members[sample["key"]])) for sample in record["samples"]
+            Entry(name, sample["key"], tuple(sample["size"]), dict(members[sample["key"]]))
+            for sample in record["samples"]
         ]
 
 

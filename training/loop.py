@@ -212,7 +212,13 @@ def _gather(accelerator: Accelerator, model: nn.Module, optimizer: Any, ema: Ema
 
 
 def _resume(
-    stage: Stage, accelerator: Accelerator, model: nn.Module, optimizer: Any, ema: Ema | None, path: Path | None, mark: str
+    stage: Stage,
+    accelerator: Accelerator,
+    model: nn.Module,
+    optimizer: Any,
+    ema: Ema | None,
+    path: Path | None,
+    mark: str,
 ) -> int:
     """Load the newest state, if there is one; the step to go on from."""
     if path is None:

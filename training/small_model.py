@@ -8,14 +8,21 @@ from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, CLIPVisionConfig, CLIPVisionModelWithProjection
 
+from pointvid.checkpoint import Checkpoint, CheckpointInfo
 from pointvid.denoiser.config import UNetConfig
-from pointvid.denoiser.joint import JointConfig
+from pointvid.denoiser.i2vgen import I2VGenXL
+from pointvid.denoiser.joint import JointConfig, JointUNet
+from pointvid.diffusion import Schedule
+from pointvid.point_range import PointRange
 
 from .config import Autoencoder, SmallModel
 
+# Of OpenAI's CLIP: what image encoders in hosts expect.
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 _SPECIAL = ("<|startoftext|>", "<|endoftext|>")
 
 
@@ -25,7 +32,7 @@ def joint_config(small: SmallModel) -> JointConfig:
 
 
 def make_vae(config: Autoencoder) -> AutoencoderKL:
-    """Random weights; Stable Diffusion's layout: 4 latent channels, attention in the middle, groups of 32."""
+    """Random weights; Stable Diffusion's layout: 4 latent channels, attention in the middle."""
     levels = len(config.channels)
     return AutoencoderKL(
         block_out_channels=config.channels,
@@ -33,7 +40,7 @@ def make_vae(config: Autoencoder) -> AutoencoderKL:
         down_block_types=("DownEncoderBlock2D",) * levels,
         up_block_types=("UpDecoderBlock2D",) * levels,
         latent_channels=4,
-        norm_num_groups=32,
+        norm_num_groups=config.groups,
     )
 
 
@@ -108,3 +115,54 @@ def load_tokenizer(files: dict[str, bytes], tokens: int) -> CLIPTokenizer:
 def as_tensors(files: dict[str, bytes]) -> dict[str, Tensor]:
     """Files as a checkpoint holds them: uint8 tensors."""
     return {name: torch.frombuffer(bytearray(content), dtype=torch.uint8) for name, content in files.items()}
+
+
+def make_small_model(small: SmallModel, vae: AutoencoderKL, seed: int) -> Checkpoint:
+    """An all-in-one checkpoint with random denoiser and encoders and a trained VAE: what stage 1 starts from.
+
+    The denoiser is random throughout, not a widened base: from scratch there is no base to keep.
+    """
+    torch.manual_seed(seed)
+    files = tokenizer_files(small.words)
+    tokenizer = load_tokenizer(files, small.text.tokens)
+    text, image = make_text_encoder(small, tokenizer), make_image_encoder(small)
+    config = joint_config(small)
+    unet = JointUNet(config)
+    for weight in (unet.conv_out.weight, unet.conv_out.bias):
+        torch.nn.init.zeros_(weight)  # starts from predicting zero, the mean of the target
+    size = {"height": small.image.size, "width": small.image.size}
+    info = CheckpointInfo(
+        base=I2VGenXL.name,
+        config=config,
+        schedule=Schedule(),
+        resolution=small.resolution,
+        frames=small.frames,
+        fps=small.fps,
+        point_range=PointRange(**small.point_range.model_dump()),
+        configs={
+            "vae": {"_class_name": "AutoencoderKL", **_plain(dict(vae.config))},
+            "text_encoder": _plain(text.config.to_dict()),
+            "image_encoder": _plain(image.config.to_dict()),
+            "image_processor": {"crop_size": size, "size": size, "image_mean": CLIP_MEAN, "image_std": CLIP_STD},
+        },
+    )
+    parts = {
+        "vae": published_keys(vae, "vae"),
+        "text_encoder": published_keys(text, "text_encoder"),
+        "image_encoder": published_keys(image, "image_encoder"),
+        "tokenizer": as_tensors(files),
+    }
+    return Checkpoint(info, dict(unet.state_dict()), parts)
+
+
+def published_keys(module: nn.Module, name: str) -> dict[str, Tensor]:
+    """A module's weights under the keys that checkpoints use, whichever library version it is of."""
+    weights = {key: value.detach() for key, value in module.state_dict().items() if not key.endswith("position_ids")}
+    if name == "text_encoder" and not any(key.startswith("text_model.") for key in weights):
+        weights = {f"text_model.{key}": value for key, value in weights.items()}
+    return weights
+
+
+def _plain(config: dict) -> dict:
+    """Only what JSON holds."""
+    return json.loads(json.dumps({key: value for key, value in config.items() if not key.startswith("_")}, default=str))

@@ -1,9 +1,9 @@
 """Training state on disk: whole or not at all, the last K kept, and only ever read back into the run it belongs to.
 
-A state is a folder `states/step-00001000/`. What makes a resumed run equal to an uninterrupted one, bit for bit, is that
-chance and data order are functions of (seed, step, rank) alone (`seed_step`, `data.Order`): the step number IS the
-position in the data and of every random generator. Weights, averages, optimizer moments and calibrated loss weights
-complete it.
+A state is a folder `states/step-00001000/`. What makes a resumed run equal to an uninterrupted one, bit for bit, is
+that chance and data order are functions of (seed, step, rank) alone (`seed_step`, `data.Order`): the step number IS
+the position in the data and of every random generator. Weights, averages, optimizer moments and calibrated loss
+weights complete it.
 """
 
 from __future__ import annotations

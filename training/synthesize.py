@@ -1,6 +1,6 @@
 """`python -m training.synthesize --out SHARDS --clips N --size 64x64 --split train`: MuJoCo clips as training shards.
 
-Clip i is made from seed `--first-seed` + i. Run again after a kill, it goes on with the first shard that is not complete.
+Clip i is made from seed `--first-seed` + i. Run again after a kill, it goes on with the first incomplete shard.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ def synthesize(
     if (out / MANIFEST).is_file():
         manifest = read_manifest(out)
         if manifest.get("settings") != settings:
-            raise PointVidError(f"{out} holds shards made with other settings, expected an empty folder or the same ones")
+            raise PointVidError(
+                f"{out} holds shards made with other settings, expected an empty folder or the same ones"
+            )
     with ClipGenerator(size) as generator, tqdm(total=clips, unit="clip") as bar:
 
         def samples(start: int) -> Iterator[tuple[str, dict[str, bytes], tuple[int, int, int]]]:
@@ -78,6 +80,7 @@ def to_sample(clip: SyntheticClip) -> Sample:
         point_map=clip.point_map(),
         caption=clip.caption,
         labels=clip.labels,
+        object_map=clip.object_map,
         provenance={"source": "synthetic", "scene": clip.scene, "seed": clip.seed, "split": clip.split},
     )
 

@@ -1,8 +1,8 @@
 """`python -m training.train_vae CONFIG.yaml [key=value ...]`: a small AutoencoderKL for RGB frames and point frames.
 
-The full-size models use Stable Diffusion's VAE as it is; only a model made from scratch needs this. It has the layout of
-that VAE, so hosts load it, and it sees both halves of the joint latent: frames of video, and frames of points in their
-range. There is no perceptual network: sharpness comes from an L1 loss on image gradients.
+The full-size models use Stable Diffusion's VAE as it is; only a model made from scratch needs this. It has the layout
+of that VAE, so hosts load it, and it sees both halves of the joint latent: frames of video, and frames of points in
+their range. There is no perceptual network: sharpness comes from an L1 loss on image gradients.
 """
 
 from __future__ import annotations
@@ -75,7 +75,9 @@ class TrainVae(Stage):
         self.entries, self.extra = shards.entries, {}
         height, width = self.small.resolution
         if {entry.size[1:] for entry in self.entries} != {(height, width)}:
-            raise PointVidError(f"shards {config.data.shards} hold other sizes than {height}x{width}, the model's (HxW)")
+            raise PointVidError(
+                f"shards {config.data.shards} hold other sizes than {height}x{width}, the model's (HxW)"
+            )
         self.dataset = FrameDataset(shards, PointRange(**self.small.point_range.model_dump()))
         torch.manual_seed(config.seed)
         self.model = Reconstruction(make_vae(self.small.vae))
@@ -90,7 +92,9 @@ class TrainVae(Stage):
         output, kl = model(images)
         error = output.float() - images
         l1 = (error.abs() * weights).sum() / (3 * weights.sum())
-        slope = ((error.diff(dim=2).abs() * weights[:, :, 1:]).mean() + (error.diff(dim=3).abs() * weights[..., 1:]).mean()) / 2
+        slope = (
+            (error.diff(dim=2).abs() * weights[:, :, 1:]).mean() + (error.diff(dim=3).abs() * weights[..., 1:]).mean()
+        ) / 2
         video, points = error.detach().abs().chunk(2)
         mask = weights.chunk(2)[1] > 1
         return {
@@ -106,12 +110,14 @@ class TrainVae(Stage):
         vae = self.model.vae.eval()
         with torch.no_grad():
             items = [self.dataset[i] for i in range(0, len(self.dataset), max(1, len(self.dataset) // 32))]
-            latents = torch.cat([vae.encode(torch.cat((i.video[::5] / 127.5 - 1, i.points[::5]))).latent_dist.mean for i in items])
+            latents = torch.cat(
+                [vae.encode(torch.cat((i.video[::5] / 127.5 - 1, i.points[::5]))).latent_dist.mean for i in items]
+            )
         vae.register_to_config(scaling_factor=round(float(1 / latents.std()), 5))
         vae.save_pretrained(path.parent / "vae")
 
     def _pick(self, batch: Frames) -> tuple[Tensor, Tensor]:
-        """Images [2BF,3,H,W] in [-1,1], first video, then points; weights [2BF,1,H,W]. Frames are drawn anew each step."""
+        """Images [2BF,3,H,W] in [-1,1], video, then points; weights [2BF,1,H,W]. Frames are drawn anew each step."""
         clips, frames = batch.video.shape[:2]
         chosen = torch.rand(clips, frames).argsort(1)[:, : self.config.frames_a_clip].to(batch.video.device)
         rows = torch.arange(clips, device=chosen.device)[:, None]

@@ -28,6 +28,13 @@ def sdpa(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
     return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
 
 
+def plain_attention(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
+    """`sdpa` written out. Its backward pass is several times faster on a CPU where sequences are a few dozen tokens."""
+    q, k, v = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (q, k, v))
+    weights = torch.softmax(q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5, -1)
+    return (weights @ v).transpose(1, 2).flatten(2)
+
+
 def sinusoids(positions: Tensor, half: int) -> Tensor:
     """Cosines, then sines, of `positions` [N] at `half` frequencies from 1 down to 1/10000: float32 [N, 2*half]."""
     exponents = torch.arange(half, dtype=torch.float32, device=positions.device) / half

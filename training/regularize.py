@@ -1,0 +1,153 @@
+"""Stage 2, point regularization (paper section 3.3): `python -m training.regularize CONFIG.yaml [key=value ...]`.
+
+    L = l_ddim L_ddim + l_recon L_recon + l_rigid L_rigid          (equation 3)
+
+L_ddim is stage 1's loss. For the other two, clean latents z are noised to z_t and denoised to z_0 by DDIM, with gradient
+in one step only; the point half of z_0 is decoded by the frozen VAE to P~, in (x, y, z); L_recon (equation 1) compares
+it with the true P and keeps it smooth in time, L_rigid (equation 2) keeps the distances between neighbours.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from pointvid.denoiser.base import join, split
+from pointvid.errors import PointVidError
+from pointvid.losses import recon_terms, rigidity_graph, rigidity_loss
+from pointvid.sampling import ddim_rollout
+
+from .augment import denoising_losses
+from .batch import Batch
+from .calibrate import Calibration, gradient_norm
+from .cli import run
+from .config import Regularize
+from .diffusion_stage import DiffusionStage
+
+
+class RegularizeStage(DiffusionStage):
+    """See the module.
+
+    Raises:
+        PointVidError: the checkpoint has not been through stage 1.
+    """
+
+    config: Regularize
+
+    def __init__(self, config: Regularize):
+        super().__init__(config, "regularize", points=True)
+        self.calibration = Calibration(config.weights, self.extra)
+
+    def losses(self, model: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:
+        """Equation 3 and its parts; every log step also each part's gradient with respect to the prediction."""
+        config = self.config
+        terms: dict[str, Tensor] = {}
+        predictions: dict[str, Tensor] = {}
+        if config.weights.ddim > 0:
+            video, points, output = denoising_losses(model, self.schedule, batch, config.conditioning, None)
+            terms["ddim"], predictions["ddim"] = video + points, output
+
+        z0, output, trust = self.denoise(model, batch)
+        predicted = self.to_space(self.decode_points(split(z0)[1]), batch.intrinsics)
+        target = self.to_space(batch.uvd, batch.intrinsics)
+        mask = thinned(batch.mask, config.max_points)
+        recon = recon_terms(predicted, target, mask)
+        graph = rigidity_graph(target[:, 0], mask, config.neighbours, batch.objects)
+        parts = dict(zip(("position", "velocity", "acceleration"), recon)) | {"rigid": rigidity_loss(predicted, graph)}
+        for name, value in parts.items():
+            terms[name], predictions[name] = trust * value, output
+
+        norms = {}
+        if step % config.log_every == 0 or not self.calibration.done:
+            norms = {name: gradient_norm(value, predictions[name]) for name, value in terms.items()}
+        weights = self.calibration.weights(terms, norms)
+        loss = sum(weights[name] * value for name, value in terms.items())
+        logged = {name: value.detach() for name, value in terms.items()}
+        logged |= {f"weight/{name}": loss.new_tensor(value) for name, value in weights.items()}
+        logged |= {f"gradient/{name}": weights[name] * value for name, value in norms.items()}
+        return {"loss": loss, **logged}
+
+    def denoise(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor, float]:
+        """z_t -> z_0 with gradient in one step.
+
+        Returns:
+            z_0 [B,8,T,h,w]; the prediction of the step that carries the gradient; how much to trust z_0, 0 to 1.
+        """
+        config, schedule = self.config, self.schedule
+        z = join(batch.video, batch.points)
+        low, high = config.start
+        share = low + (high - low) * torch.rand(()).item()  # one level a batch
+        model.eval()  # dropout would make z_0 a different one at every step
+        outputs: list[Tensor] = []
+
+        def denoise(x: Tensor, t: Tensor) -> Tensor:
+            outputs[:] = [model(x, t, batch).float()]
+            return outputs[0]
+
+        try:
+            if config.grad_step == "x0_at_t":
+                # One prediction at t, no rollout. Weighed by the share of signal in z_t: at high noise z_0 is a mean.
+                t = min(int(share * schedule.num_train_timesteps), schedule.num_train_timesteps - 1)
+                x = schedule.add_noise(z, torch.randn_like(z), t)
+                output = denoise(x, torch.full((len(z),), t, device=z.device))
+                return schedule.x0_from(output, x, t), output, schedule.alphas_cumprod[t].item()
+            steps = config.ddim_steps
+            start = min(round((1 - share) * steps), steps - 1)
+            chosen = steps - 1 if config.grad_step == "last" else int(torch.randint(start, steps, ()))
+            x = schedule.add_noise(z, torch.randn_like(z), schedule.timesteps(steps)[start])
+            for step in ddim_rollout(denoise, schedule, x, steps, start, grad_steps={chosen}):
+                if step.index == chosen:
+                    # Later steps would run without gradient and cut it off: the clean latent this one predicts is z_0.
+                    return step.x0, outputs[0], 1.0
+        finally:
+            model.train()
+        raise AssertionError("the rollout ends with its chosen step")
+
+    def decode_points(self, latents: Tensor) -> Tensor:
+        """[B,4,T,h,w] -> (u, v, depth) [B,T,H,W,3], a few frames at a time, recomputed in the backward pass."""
+        batch, frames = latents.shape[0], latents.shape[2]
+        flat = latents.transpose(1, 2).flatten(0, 1)
+        decode = self.encoders.video.decode
+        parts = [checkpoint(decode, part, use_reentrant=False) for part in flat.split(self.config.decode_chunk)]
+        return self.range.decode_uvd(torch.cat(parts).float().unflatten(0, (batch, frames)))
+
+    def to_space(self, uvd: Tensor, intrinsics: Tensor) -> Tensor:
+        """(u, v, depth) [B,T,H,W,3] -> the space of the losses: (x, y, z) by each clip's camera, or as is."""
+        if self.config.space == "uvd":
+            return uvd
+        fx, fy, cx, cy = intrinsics.view(-1, 4, 1, 1, 1).unbind(1)
+        u, v, d = uvd.unbind(-1)
+        return torch.stack(((u - cx) / fx * d, (v - cy) / fy * d, d), -1)
+
+    def _starting_checkpoint(self):
+        model = self.config.model
+        if model.checkpoint is None:
+            raise PointVidError(
+                "stage 2 starts from what stage 1 made, expected model.checkpoint: its model.safetensors"
+            )
+        start = super()._starting_checkpoint()
+        rows = start.unet["conv_out.weight"]
+        if start.info.stage == "initial" or not rows[len(rows) // 2 :].any():
+            raise PointVidError(
+                f"{model.checkpoint} has not been through stage 1: its point half is still at its initialisation, where "
+                "conv_out's zero rows stop the geometric losses from reaching the network (2 of 518 tensors); "
+                "run python -m training.augment first"
+            )
+        return start
+
+
+def thinned(mask: Tensor, most: int) -> Tensor:
+    """bool [B,H,W] with at most `most` pixels a clip, picked at random."""
+    chance = torch.rand(mask.shape).to(mask.device).masked_fill(~mask, 2.0).flatten(1)
+    limit = chance.sort(1).values[:, min(most, chance.shape[1]) - 1].clamp(max=1.0)
+    return (chance <= limit[:, None]).view_as(mask) & mask
+
+
+def main() -> None:
+    """Command line."""
+    run(Regularize, RegularizeStage, __doc__)
+
+
+if __name__ == "__main__":
+    main()

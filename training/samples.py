@@ -1,0 +1,36 @@
+"""What a validation leaves to look at: the generated video and its tracks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from pointvid.camera import Camera
+from pointvid.checkpoint import CheckpointInfo
+from pointvid.point_range import PointRange
+from pointvid.video import write_video
+
+
+def write_sample_files(
+    folder: Path, video: Tensor, points: Tensor, point_range: PointRange, info: CheckpointInfo
+) -> None:
+    """Write video.mp4 and, where any foreground was generated, tracks.npz (the public track file).
+
+    Args:
+        video: [3,T,H,W] in [-1,1]; points: [3,T,H,W] in their range.
+    """
+    from pointvid.track_file import save_tracks
+
+    frames = as_frames(video)
+    write_video(folder / "video.mp4", frames, info.fps)
+    camera = Camera.default(tuple(frames.shape[1:3]))
+    point_map = point_range.decode(points.transpose(0, 1), camera, fps=info.fps)
+    if point_map.mask.any():
+        save_tracks(point_map.to_tracks(frames[0]), folder / "tracks.npz")
+
+
+def as_frames(video: Tensor) -> Tensor:
+    """[3,T,H,W] in [-1,1] -> uint8 [T,H,W,3]."""
+    return ((video.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 3, 0).contiguous()
