@@ -113,10 +113,8 @@ def encode(
     item = latents | {"fps": torch.tensor(sample.point_map.fps)}
     if trained_encoders:
         return item | {"tokens": token_ids(encoders.text, [sample.caption])[0], "pixels": sample.video[0]}
-    return item | {
-        "text": encoders.text([sample.caption])[0].half(),
-        "image": encoders.image(sample.video[:1])[0].half(),
-    }
+    text, image = encoders.text([sample.caption])[0], encoders.image(sample.video[:1])[0]
+    return item | {"text": text.half(), "image": image.half()}
 
 
 def token_ids(text: TextEncoder, prompts: list[str]) -> Tensor:

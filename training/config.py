@@ -208,6 +208,7 @@ class Vae(Strict):
     out: Path
     data: Data
     model: Path = Field(description="YAML of the small model")
+    start_from: Path | None = Field(None, description="diffusers folder of weights to go on from")
     optimizer: Optimizer = Optimizer()
     steps: int = Field(ge=1)
     batch_size: int = Field(8, ge=1, description="clips")

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator, PartialState
-from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
 from pointvid.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -27,7 +26,7 @@ from .denoiser import Denoiser
 from .loop import Stage
 from .lora import add_lora, merged_weights
 from .samples import write_sample_files
-from .small_model import make_small_model, published_keys
+from .small_model import load_vae, make_small_model, published_keys
 from .state import seed_step
 
 log = logging.getLogger("training")
@@ -167,15 +166,6 @@ class DiffusionStage(Stage):
         with torch.no_grad():
             empty = token_ids(self.encoders.text, [""])[0] if trained else self.encoders.text([""])[0]
         return Denoiser(unet, self.base, self.encoders, empty, trained)
-
-
-def load_vae(path: Path) -> AutoencoderKL:
-    """A diffusers folder, frozen."""
-    try:
-        vae = AutoencoderKL.from_pretrained(path, local_files_only=True)
-    except Exception as error:
-        raise PointVidError(f"vae {path}: cannot be read ({' '.join(str(error).split())[:160]})") from error
-    return vae.eval().requires_grad_(False)
 
 
 def _half(weights: dict[str, Tensor]) -> dict[str, Tensor]:

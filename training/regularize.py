@@ -2,9 +2,9 @@
 
     L = l_ddim L_ddim + l_recon L_recon + l_rigid L_rigid          (equation 3)
 
-L_ddim is stage 1's loss. For the other two, clean latents z are noised to z_t and denoised to z_0 by DDIM, with gradient
-in one step only; the point half of z_0 is decoded by the frozen VAE to P~, in (x, y, z); L_recon (equation 1) compares
-it with the true P and keeps it smooth in time, L_rigid (equation 2) keeps the distances between neighbours.
+L_ddim is stage 1's loss. For the other two, clean latents z are noised to z_t and denoised to z_0 by DDIM, with
+gradient in one step only; the point half of z_0 is decoded by the frozen VAE to P~, in (x, y, z); L_recon (equation 1)
+compares it with the true P and keeps it smooth in time, L_rigid (equation 2) keeps distances between neighbours.
 """
 
 from __future__ import annotations
@@ -130,8 +130,8 @@ class RegularizeStage(DiffusionStage):
         rows = start.unet["conv_out.weight"]
         if start.info.stage == "initial" or not rows[len(rows) // 2 :].any():
             raise PointVidError(
-                f"{model.checkpoint} has not been through stage 1: its point half is still at its initialisation, where "
-                "conv_out's zero rows stop the geometric losses from reaching the network (2 of 518 tensors); "
+                f"{model.checkpoint} has not been through stage 1: its point half is still at its initialisation, "
+                "where conv_out's zero rows stop the geometric losses from reaching the network (2 of 518 tensors); "
                 "run python -m training.augment first"
             )
         return start

@@ -16,6 +16,7 @@ from pointvid.denoiser.config import UNetConfig
 from pointvid.denoiser.i2vgen import I2VGenXL
 from pointvid.denoiser.joint import JointConfig, JointUNet
 from pointvid.diffusion import Schedule
+from pointvid.errors import PointVidError
 from pointvid.point_range import PointRange
 
 from .config import Autoencoder, SmallModel
@@ -42,6 +43,14 @@ def make_vae(config: Autoencoder) -> AutoencoderKL:
         latent_channels=4,
         norm_num_groups=config.groups,
     )
+
+
+def load_vae(path: Path) -> AutoencoderKL:
+    """A diffusers folder, in eval mode."""
+    try:
+        return AutoencoderKL.from_pretrained(path, local_files_only=True).eval()
+    except Exception as error:  # whatever the library raises for a bad folder
+        raise PointVidError(f"vae {path}: cannot be read ({' '.join(str(error).split())[:160]})") from error
 
 
 def make_text_encoder(small: SmallModel, tokenizer: CLIPTokenizer) -> CLIPTextModel:

@@ -22,7 +22,7 @@ from .cli import run
 from .config import SmallModel, Vae, load_config
 from .data import Shards
 from .loop import Stage
-from .small_model import make_vae
+from .small_model import load_vae, make_vae
 
 
 @dataclass
@@ -80,7 +80,8 @@ class TrainVae(Stage):
             )
         self.dataset = FrameDataset(shards, PointRange(**self.small.point_range.model_dump()))
         torch.manual_seed(config.seed)
-        self.model = Reconstruction(make_vae(self.small.vae))
+        vae = load_vae(config.start_from).train() if config.start_from else make_vae(self.small.vae)
+        self.model = Reconstruction(vae)
 
     def collate(self, items: list[Frames]) -> Frames:
         """Stacked."""
