@@ -1,0 +1,151 @@
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from pointvid.errors import PointVidError
+from tests.training.toy import ToyStage, toy_config
+from training import loop
+from training.config import Optimizer
+from training.loop import learning_rate, train
+from training.state import latest, load_state
+
+
+def weights_of(out):
+    state = load_state(latest(out / "states"), None)
+    return state.step, state.tensors, state.extra
+
+
+def assert_equal(a, b):
+    """Bit for bit, through nested dicts."""
+    if isinstance(a, dict):
+        assert a.keys() == b.keys()
+        for key in a:
+            assert_equal(a[key], b[key])
+    elif isinstance(a, (list, tuple)):
+        assert len(a) == len(b)
+        for one, two in zip(a, b):
+            assert_equal(one, two)
+    elif isinstance(a, torch.Tensor):
+        assert torch.equal(a, b)
+    else:
+        assert a == b
+
+
+def test_training_lowers_the_loss(tmp_path):
+    train(ToyStage(toy_config(tmp_path, steps=200, save_every=200), noise=0.0))
+    lines = (tmp_path / "log.csv").read_text().splitlines()
+    first, last = (float(line.split("loss=")[1].split(",")[0]) for line in (lines[0], lines[-1]))
+    assert last < 0.1 * first
+
+
+def test_resumed_run_equals_the_uninterrupted_one(tmp_path):
+    train(ToyStage(toy_config(tmp_path / "whole", steps=6)))
+    train(ToyStage(toy_config(tmp_path / "parts", steps=2)))
+    train(ToyStage(toy_config(tmp_path / "parts", steps=6)))
+    for a, b in zip(weights_of(tmp_path / "whole"), weights_of(tmp_path / "parts")):
+        assert_equal(a, b)
+    exported = [load_file(tmp_path / name / "model.safetensors") for name in ("whole", "parts")]
+    assert_equal(*exported)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
+def test_killed_at_any_moment_and_resumed_equals_the_uninterrupted_run(tmp_path):
+    command = [sys.executable, "-m", "tests.training.toy"]
+    subprocess.run([*command, str(tmp_path / "whole"), "400", "save_every=1"], check=True)
+    for wait in (0.05, 0.2, 0.4):  # after the first state appeared
+        process = subprocess.Popen([*command, str(tmp_path / "killed"), "400", "save_every=1"])
+        before = latest(tmp_path / "killed" / "states")
+        while latest(tmp_path / "killed" / "states") == before and process.poll() is None:
+            time.sleep(0.01)
+        time.sleep(wait)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    subprocess.run([*command, str(tmp_path / "killed"), "400", "save_every=1"], check=True)
+    for a, b in zip(weights_of(tmp_path / "whole"), weights_of(tmp_path / "killed")):
+        assert_equal(a, b)
+
+
+@pytest.mark.slow
+def test_two_processes_equal_one_with_twice_the_batch(tmp_path):
+    """DDP over gloo; without dropout the two differ by rounding only."""
+    script = (
+        "import sys; from pathlib import Path; from tests.training.toy import *\n"
+        "train(ToyStage(toy_config(Path(sys.argv[1]), 6, batch_size=4), noise=0.0))"
+    )
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "29533"]
+    (tmp_path / "two.py").write_text(script)
+    environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "PYTHONPATH": str(Path.cwd()), "OMP_NUM_THREADS": "1"}
+    subprocess.run([*launch, str(tmp_path / "two.py"), str(tmp_path / "two")], check=True, env=environment)
+    train(ToyStage(toy_config(tmp_path / "one", 6, batch_size=8), noise=0.0))
+    one, two = (load_file(tmp_path / name / "model.safetensors") for name in ("one", "two"))
+    for key in one:
+        assert torch.allclose(one[key], two[key], atol=1e-5), key
+
+
+def test_accumulation_equals_a_larger_batch(tmp_path):
+    train(ToyStage(toy_config(tmp_path / "large", batch_size=8), noise=0.0))
+    # two micro batches of 4 in the order of one batch of 8
+    stage = ToyStage(toy_config(tmp_path / "small", batch_size=4, accumulate=2), noise=0.0)
+    whole = loop.Order(stage.entries, 8, seed=0)
+    half = lambda n: whole.batch(n // 2)[4 * (n % 2) : 4 * (n % 2) + 4]  # noqa: E731
+
+    class Halves(loop.Order):
+        def batch(self, n, rank=0):
+            return half(n)
+
+    original, loop.Order = loop.Order, Halves
+    try:
+        train(stage)
+    finally:
+        loop.Order = original
+    large, small = (load_file(tmp_path / name / "model.safetensors") for name in ("large", "small"))
+    for key in large:
+        assert torch.allclose(large[key], small[key], atol=1e-6), key
+
+
+def test_nan_loss_stops_with_the_last_good_state(tmp_path):
+    with pytest.raises(PointVidError, match=r"step 3: loss nan.*last good state is .*step-00000002"):
+        train(ToyStage(toy_config(tmp_path), poison=3))
+    _, tensors, _ = weights_of(tmp_path)
+    assert all(torch.isfinite(value).all() for value in tensors["model"].values())
+
+
+def test_changed_settings_do_not_go_on_from_an_old_state(tmp_path):
+    train(ToyStage(toy_config(tmp_path, steps=2)))
+    with pytest.raises(PointVidError, match="other settings"):
+        train(ToyStage(toy_config(tmp_path, steps=4, optimizer={"lr": 1e-3})))
+
+
+def test_export_only_writes_the_newest_state(tmp_path):
+    train(ToyStage(toy_config(tmp_path, steps=4)))
+    expected = load_file(tmp_path / "model.safetensors")
+    (tmp_path / "model.safetensors").unlink()
+    train(ToyStage(toy_config(tmp_path, steps=400)), export_only=True)
+    assert_equal(load_file(tmp_path / "model.safetensors"), expected)
+    assert weights_of(tmp_path)[0] == 4
+
+
+def test_learning_rate():
+    flat = Optimizer(lr=2.0, warmup_steps=3)
+    assert [learning_rate(flat, step, 100) for step in (0, 1, 2, 3, 99)] == [0.5, 1.0, 1.5, 2.0, 2.0]
+    cosine = Optimizer(lr=2.0, schedule="cosine", final_lr=0.5)
+    assert learning_rate(cosine, 0, 10) == 2.0
+    assert learning_rate(cosine, 5, 10) == pytest.approx(2.0 * (0.5 + 0.5 * 0.5))
+    assert learning_rate(cosine, 2, 10) == pytest.approx(2.0 * (0.5 + 0.5 * (1 + math.cos(math.pi * 0.2)) / 2))
+    assert learning_rate(cosine, 10, 10) == pytest.approx(1.0)
+
+
+def test_missing_8_bit_optimizer_is_said(monkeypatch):
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+    monkeypatch.setitem(sys.modules, "bitsandbytes.optim", None)
+    with pytest.raises(PointVidError, match="bitsandbytes is not installed"):
+        loop.make_optimizer([torch.nn.Parameter(torch.zeros(1))], Optimizer(kind="adamw_8bit"))

@@ -1,0 +1,295 @@
+"""Both stages on the tiny model, and their losses against numbers computed here."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from pointvid.checkpoint import load_checkpoint, save_checkpoint
+from pointvid.diffusion import Schedule
+from pointvid.encoders import load_encoders
+from pointvid.errors import PointVidError
+from training.augment import AugmentStage, denoising_losses, snr_weight
+from training.batch import Batch
+from training.calibrate import Calibration
+from training.config import Augment, Conditioning, Regularize, Weights, load_config
+from training.denoiser import draw_noise
+from training.loop import train
+from training.regularize import RegularizeStage, thinned
+from training.state import seed_step
+
+NOTHING_DROPPED = Conditioning(drop_text=0, drop_image=0, drop_points=0, offset_noise=0)
+
+
+@pytest.fixture
+def stage1(stage1_config):
+    def make(*overrides, **changes):
+        return AugmentStage(load_config(Augment, stage1_config(**changes), overrides))
+
+    return make
+
+
+@pytest.fixture
+def trained(stage1, tmp_path):
+    return train(stage1(steps=2))
+
+
+@pytest.fixture
+def stage2(trained, stage1_config):
+    def make(**changes):
+        model = {"checkpoint": str(trained), **changes.pop("model", {})}
+        path = stage1_config(out=str(trained.parent / "stage2"), model=model, neighbours=4, **changes)
+        return RegularizeStage(load_config(Regularize, path))
+
+    return make
+
+
+def first_batch(stage, count=2):
+    return stage.collate([stage.dataset[i] for i in range(count)])
+
+
+class Fixed(nn.Module):
+    """A denoiser that answers the same, and remembers what it saw."""
+
+    def __init__(self, answer):
+        super().__init__()
+        self.answer, self.seen = nn.Parameter(answer), []
+
+    def forward(self, z, t, batch, drop_text=None, drop_image=None):
+        self.seen.append((z, t))
+        return self.answer.expand_as(z)
+
+
+def fake_batch(count=3):
+    generator = torch.Generator().manual_seed(0)
+    video, points = (torch.randn(count, 4, 2, 2, 2, generator=generator) for _ in range(2))
+    return Batch(video, points, torch.full((count,), 8.0))
+
+
+def test_denoising_loss_is_the_textbook_formula():
+    schedule, batch = Schedule(), fake_batch()
+    seed_step(0, 0)
+    video, points, _ = denoising_losses(Fixed(torch.zeros(1)), schedule, batch, NOTHING_DROPPED, None)
+    seed_step(0, 0)  # the same draws in the same order
+    t = torch.randint(0, 1000, (3,))
+    noise = torch.randn(3, 8, 2, 2, 2)
+    z = torch.cat((batch.video, batch.points), 1)
+    alpha = schedule.alphas_cumprod[t].view(3, 1, 1, 1, 1)
+    v = alpha.sqrt() * noise - (1 - alpha).sqrt() * z
+    assert torch.allclose(video, v[:, :4].square().mean())
+    assert torch.allclose(points, v[:, 4:].square().mean())
+
+
+def test_min_snr_weights():
+    schedule = Schedule()
+    t = torch.tensor([10, 500, 990])
+    alpha = schedule.alphas_cumprod[t]
+    snr = alpha / (1 - alpha)
+    assert torch.allclose(snr_weight(schedule, t, 5.0), torch.minimum(snr, torch.tensor(5.0)) / (snr + 1))
+    assert torch.equal(snr_weight(schedule, t, None), torch.ones(3))
+
+
+def test_dropped_points_are_hidden_and_do_not_count():
+    model = Fixed(torch.ones(1))
+    always = NOTHING_DROPPED.model_copy(update={"drop_points": 1.0})
+    _, points, _ = denoising_losses(model, Schedule(), fake_batch(), always, None)
+    assert points == 0
+    assert (model.seen[0][0][:, 4:] == 0).all()
+    assert (model.seen[0][0][:, :4] != 0).any()
+
+
+def test_offset_noise_moves_whole_channels():
+    torch.manual_seed(0)
+    noise = draw_noise(torch.zeros(64, 8, 2, 8, 8), 0.5)
+    assert noise.mean((3, 4)).std() == pytest.approx((0.5**2 + 1 / 64) ** 0.5, rel=0.05)
+
+
+def test_stage_one_runs_resumes_and_writes_an_all_in_one_checkpoint(stage1, tmp_path):
+    path = train(stage1("out=" + str(tmp_path / "whole"), steps=4))
+    train(stage1("out=" + str(tmp_path / "parts"), steps=2))
+    again = train(stage1("out=" + str(tmp_path / "parts"), steps=4))
+    one, two = load_checkpoint(path), load_checkpoint(again)
+    for part in ("unet", *one.parts):
+        a, b = (c.unet if part == "unet" else c.parts[part] for c in (one, two))
+        assert a.keys() == b.keys()
+        assert all(torch.equal(a[key], b[key]) for key in a), part
+    assert one.info.stage == "augment"
+    assert one.info.step == 4
+    encoders = load_encoders(load_checkpoint(path, torch.float32))
+    assert encoders.text(["a box goes left"]).shape == (1, 12, 8)
+    assert not torch.equal(encoders.text(["a box goes left"]), encoders.text(["a box goes right"]))
+
+
+def test_gradient_reaches_every_trained_weight(stage1):
+    stage = stage1("conditioning.drop_points=0", "conditioning.drop_text=0", "conditioning.drop_image=0")
+    nn.init.normal_(stage.model.unet.conv_out.weight, std=0.1)
+    stage.losses(stage.model, first_batch(stage), 0)["loss"].backward()
+    without = [n for n, p in stage.model.named_parameters() if p.requires_grad and p.grad is None]
+    assert without == []
+
+
+def test_rgb_only_leaves_the_points_alone(stage1):
+    stage = stage1(mode="rgb_only")
+    nn.init.normal_(stage.model.unet.conv_out.weight, std=0.1)
+    stage.losses(stage.model, first_batch(stage), 0)["loss"].backward()
+    rows = stage.model.unet.conv_out.weight.grad
+    assert (rows[4:] == 0).all()
+    assert (rows[:4] != 0).any()
+
+
+def test_validation_is_repeatable_and_writes_samples(stage1, shards_folder, tmp_path):
+    from accelerate import Accelerator
+
+    stage = stage1(
+        data={"shards": str(shards_folder), "val_shards": str(shards_folder), "workers": 0},
+        validation={"batches": 2, "samples": 1, "sample_steps": 2},
+    )
+    accelerator = Accelerator(cpu=True)
+    figures = [stage.validate(stage.model.eval(), accelerator, step, tmp_path / "s") for step in (1, 2)]
+    assert figures[0] == figures[1]
+    assert set(figures[0]) == {"video_loss", "point_loss"}
+    assert (tmp_path / "s" / "clip0" / "video.mp4").is_file()
+
+
+def test_lora_trains_few_weights_and_merges(trained, stage1_config):
+    path = stage1_config(model={"checkpoint": str(trained), "lora_rank": 2}, out=str(trained.parent / "lora"))
+    stage = AugmentStage(load_config(Augment, path))
+    names = [name for name, p in stage.model.named_parameters() if p.requires_grad]
+    assert names
+    assert all("lora_" in name or any(part in name for part in ("conv_in", "conv_out", "entry")) for name in names)
+    merged = load_checkpoint(train(stage), torch.float32)
+    batch = first_batch(stage)
+    z, t = torch.randn(2, 8, *batch.video.shape[2:]), torch.tensor([3, 700])
+    plain = stage.base.build(merged.info.config)
+    plain.load_state_dict(merged.unet)
+    twin = copy.deepcopy(stage.model).eval()
+    twin.unet = plain.eval()
+    with torch.no_grad():
+        assert torch.allclose(stage.model.eval()(z, t, batch), twin(z, t, batch), atol=2e-3)  # written in fp16
+
+
+def test_stage_two_runs_for_every_grad_step(stage2):
+    for grad_step in ("last", "random", "x0_at_t"):
+        stage = stage2(grad_step=grad_step, ddim_steps=4)
+        terms = stage.losses(stage.model, first_batch(stage), 0)
+        terms["loss"].backward()
+        grads = [p.grad for p in stage.model.parameters() if p.grad is not None]
+        assert sum(float(g.abs().sum()) for g in grads) > 0
+        assert {"gradient/rigid", "gradient/ddim", "gradient/position", "rigid", "ddim"} <= set(terms)
+        assert stage.model.training
+
+
+def test_gradient_goes_through_the_chosen_step_only(stage2):
+    stage = stage2(grad_step="last", ddim_steps=5, start=[0.6, 0.6])
+    batch, passes = first_batch(stage), []
+
+    class Spy(nn.Module):
+        def __init__(self, inner):
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, *args):
+            passes.append((torch.is_grad_enabled(), self.training))
+            return self.inner(*args)
+
+    z0, output, trust = stage.denoise(Spy(stage.model), batch)
+    assert [grad for grad, _ in passes] == [False, False, True]
+    assert not any(training for _, training in passes)  # dropout is off
+    assert trust == 1.0
+    # the last DDIM step ends at abar = 1: z_0 = sqrt(abar_1) x - sqrt(1 - abar_1) v
+    (slope,) = torch.autograd.grad(z0.sum(), output)
+    alpha = stage.schedule.alphas_cumprod[stage.schedule.timesteps(5)[-1]]
+    assert torch.allclose(slope, -((1 - alpha) ** 0.5) * torch.ones_like(slope), atol=1e-6)
+
+
+def test_decoded_points_are_the_vaes_and_chunks_do_not_matter(stage2):
+    stage, latents = stage2(), torch.randn(2, 4, 4, 8, 8, requires_grad=True)
+    whole = stage.decode_points(latents)
+    (expected,) = torch.autograd.grad(whole.square().mean(), latents)
+    stage.config = stage.config.model_copy(update={"decode_chunk": 1})
+    single = stage.decode_points(latents)
+    assert torch.allclose(single, whole, atol=1e-5)
+    (found,) = torch.autograd.grad(single.square().mean(), latents)
+    assert torch.allclose(found, expected, atol=1e-6)
+
+
+def test_xyz_is_the_cameras(stage2, shards_folder):
+    stage = stage2()
+    batch = first_batch(stage)
+    camera = stage.dataset.shards[0].point_map.camera
+    assert torch.allclose(stage.to_space(batch.uvd, batch.intrinsics)[0], camera.unproject(batch.uvd[0]))
+
+
+def test_thinning_keeps_some_of_the_mask():
+    mask = torch.zeros(2, 10, 10, dtype=torch.bool)
+    mask[0, :5], mask[1, 0, :3] = True, True
+    kept = thinned(mask, 7)
+    assert kept.flatten(1).sum(1).tolist() == [7, 3]
+    assert (kept & ~mask).sum() == 0
+
+
+def test_stage_two_refuses_an_untrained_point_half(stage1, stage1_config, tmp_path):
+    start = stage1().start
+    save_checkpoint(start, tmp_path / "initial.safetensors")
+    with pytest.raises(PointVidError, match=r"has not been through stage 1"):
+        RegularizeStage(
+            load_config(Regularize, stage1_config(model={"checkpoint": str(tmp_path / "initial.safetensors")}))
+        )
+    with pytest.raises(PointVidError, match=r"expected model\.checkpoint"):
+        RegularizeStage(load_config(Regularize, stage1_config()))
+
+
+def test_without_the_diffusion_loss(stage2):
+    stage = stage2(weights={"ddim": 0})
+    terms = stage.losses(stage.model, first_batch(stage), 0)
+    assert "ddim" not in terms
+    assert torch.isfinite(terms["loss"])
+
+
+def test_calibration_brings_the_terms_to_one_scale():
+    memory = {}
+    calibration = Calibration(Weights(calibration_batches=2), memory)
+    values = {"ddim": 2.0, "position": 8.0, "velocity": 0.5, "acceleration": 0.1, "rigid": 0.01}
+    terms = {name: torch.tensor(value) for name, value in values.items()}
+    calibration.weights(terms, {})
+    assert not calibration.done
+    weights = calibration.weights({name: 3 * value for name, value in terms.items()}, {})
+    assert calibration.done
+    means = {name: 2 * value for name, value in values.items()}  # of x and 3x
+    recon = [weights[name] * means[name] for name in ("position", "velocity", "acceleration")]
+    assert recon == pytest.approx([recon[0]] * 3)
+    assert sum(recon) == pytest.approx(means["ddim"])
+    assert weights["rigid"] * means["rigid"] == pytest.approx(means["ddim"])
+    later = Calibration(Weights(calibration_batches=2), memory)  # after a resume
+    assert later.weights({name: 100 * value for name, value in terms.items()}, {}) == weights
+
+
+def test_given_weights_are_kept():
+    fixed = Weights(recon=0.5, rigid=7.0, position=1.0, velocity=2.0, acceleration=3.0)
+    terms = {name: torch.tensor(1.0) for name in ("ddim", "position", "velocity", "acceleration", "rigid")}
+    weights = Calibration(fixed, {}).weights(terms, {})
+    assert weights == {"ddim": 1.0, "rigid": 7.0, "position": 0.5, "velocity": 1.0, "acceleration": 1.5}
+
+
+def test_clips_of_another_size_are_refused(stage1_config, tmp_path):
+    from tests.training.tiny import moving_box, write_shards
+
+    folder = write_shards(tmp_path / "odd", [moving_box(i, size=24) for i in range(4)])
+    with pytest.raises(PointVidError, match=r"4x24x24, the model is for 4x16x16"):
+        AugmentStage(load_config(Augment, stage1_config(data={"shards": str(folder), "workers": 0})))
+
+
+def test_latents_are_kept_and_know_their_vae(stage1, vae_folder, tmp_path):
+    stage = stage1()
+    folder = stage.dataset.folder
+    files = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    stage1()
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == files
+    from training.small_model import load_vae
+
+    other = load_vae(vae_folder)
+    with torch.no_grad():
+        other.decoder.conv_in.weight.mul_(1.5)
+    other.save_pretrained(tmp_path / "vae2")
+    assert stage1(f"model.vae={tmp_path / 'vae2'}").dataset.folder != folder
