@@ -49,7 +49,10 @@ def add_tracking(parser: argparse.ArgumentParser) -> None:
         "--tracker",
         default="lucas_kanade",
         metavar="NAME",
-        help="which tracker (default: lucas_kanade, needs no weights)",
+        help="lucas_kanade (default, needs no weights) or alltracker (needs --weights)",
+    )
+    parser.add_argument(
+        "--weights", metavar="FILE", help="the tracker's published weights (alltracker), downloaded by yourself"
     )
     parser.add_argument(
         "--grid",

@@ -8,11 +8,13 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from ..camera import Camera
 from ..densify import densify
 from ..errors import PointVidError
+from ..trackers.base import Tracker, create_tracker
 from ..trackers.pipeline import TrackedClip, track_clip
 from ..video import VideoFile
 from .results import write_results
@@ -43,7 +45,7 @@ def track_and_write(
             depth,
             camera,
             depth_unit="relative" if depth is None else "metric",
-            tracker=args.tracker,
+            tracker=_tracker(args),
             everything=args.all,
             grid=args.grid,
             extra=args.grid**2 // 4,
@@ -62,6 +64,13 @@ def track_and_write(
             "pass --depth FILE for 3D, from any depth estimator or sensor",
             file=sys.stderr,
         )
+
+
+def _tracker(args: argparse.Namespace) -> Tracker:
+    if not args.weights:
+        return create_tracker(args.tracker)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return create_tracker(args.tracker, weights=args.weights, device=device)
 
 
 def _report(video: VideoFile, clip: TrackedClip, args: argparse.Namespace, seconds: float) -> dict:

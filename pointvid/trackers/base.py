@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
+from inspect import signature
 from typing import Protocol
 
 from torch import Tensor
@@ -63,7 +64,10 @@ class Tracker(Protocol):
         ...
 
 
-TRACKERS: dict[str, str] = {"lucas_kanade": ".lucas_kanade:LucasKanade"}
+TRACKERS: dict[str, str] = {
+    "alltracker": ".alltracker.tracker:AllTracker",
+    "lucas_kanade": ".lucas_kanade:LucasKanade",
+}
 """Name -> "module:factory"; the module is imported when the tracker is asked for."""
 
 
@@ -71,12 +75,15 @@ def create_tracker(name: str, **options: object) -> Tracker:
     """The tracker called `name`, made with `options`.
 
     Raises:
-        PointVidError: there is none of that name.
+        PointVidError: there is none of that name, or it has no such option.
     """
     if name not in TRACKERS:
         raise PointVidError(f"tracker is {name!r}, expected one of {', '.join(sorted(TRACKERS))}")
     module, _, factory = TRACKERS[name].partition(":")
     make: Callable[..., Tracker] = getattr(import_module(module, __package__), factory)
+    surplus = sorted(set(options) - set(signature(make).parameters))
+    if surplus:
+        raise PointVidError(f"tracker {name} takes no {', '.join(surplus)}; leave that out or choose another tracker")
     return make(**options)
 
 

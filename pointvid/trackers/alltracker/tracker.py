@@ -1,0 +1,112 @@
+"""AllTracker behind the Tracker protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from os import PathLike
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ...camera import Camera
+from ...errors import PointVidError
+from ...progress import Progress, silent
+from ...tracks import PointTracks
+from ..base import DepthMaps, Frames, check_clip
+from ..lift import lift_tracks
+from ..weights import load_weights, read_weights
+from .model import AllTrackerConfig, AllTrackerNet
+
+SOURCE = "alltracker.pth or alltracker_tiny.pth of the project aharley/alltracker (MIT licence)"
+
+
+class AllTracker:
+    """Dense flow from frame 0 to every frame, read at the queries and lifted by depth.
+
+    Without depth the tracks are flat, as with every tracker. Memory is that of one window's correlation volume:
+    85 bytes times the square of the clip's pixels / 64 (0.3 GB at 448x256, 2.5 GB at 768x432).
+
+    Args:
+        weights: the file; which of the two published models it holds is seen by its keys.
+        steps: refinement steps of each window; the authors use 4.
+        longest: larger clips are tracked at a size whose longer side is this, in pixels.
+        visible_above: visibility times confidence from which a point counts as seen; the authors' threshold.
+        device: where the network runs; None is where the clip is.
+        config: sizes of the network; None is that of the published model.
+    Raises:
+        PointVidError: no weights, or a file whose tensors are not those of the network.
+    """
+
+    def __init__(
+        self,
+        weights: str | PathLike | None = None,
+        steps: int = 4,
+        longest: int = 768,
+        visible_above: float = 0.6,
+        device: str | torch.device | None = None,
+        config: AllTrackerConfig | None = None,
+    ) -> None:
+        state = read_weights(weights, "alltracker", SOURCE)
+        small = any(key.startswith("fnet.") for key in state)
+        self.net = AllTrackerNet(config or AllTrackerConfig(small=small)).requires_grad_(False)
+        load_weights(self.net, state, "alltracker")
+        self.device = device
+        self.steps, self.longest, self.visible_above = steps, longest, visible_above
+
+    @torch.no_grad()
+    def track(
+        self,
+        video: Frames,
+        queries: Tensor,
+        depth: DepthMaps | None = None,
+        progress: Progress = silent,
+        camera: Camera | None = None,
+        fps: float = 8.0,
+        depth_unit: str = "relative",
+    ) -> PointTracks:
+        """As `Tracker.track`. Raises PointVidError where the inputs do not fit each other."""
+        check_clip(video, queries, depth)
+        frames, *size = video.shape[:3]
+        if frames < 2:
+            raise PointVidError("video has 1 frame, expected at least 2: one frame has no motion to track")
+        first = video[0]
+        self.net.to(self.device or first.device)
+        queries = queries.to(first.device, torch.float32)
+        column, row = queries.round().long().unbind(-1)
+        color = first[row.clamp(0, size[0] - 1), column.clamp(0, size[1] - 1)]
+        uv, visible = [], []
+        for t, (flow, trust) in enumerate(self.net(self._images(video, first), self.steps)):
+            progress(t, frames - 1, "tracking")
+            moved, sure = self._read(flow, trust, queries, size)
+            uv.append(queries + moved)
+            visible.append(sure)
+        uv[0], visible[0] = queries, torch.ones_like(visible[0])
+        uv, visible = torch.stack(uv), torch.stack(visible)
+        visible &= ((uv >= -0.5) & (uv <= uv.new_tensor([size[1] - 0.5, size[0] - 0.5]))).all(-1)
+        uvd = lift_tracks(uv, visible, depth)
+        unit = "relative" if depth is None else depth_unit
+        return PointTracks(uvd, visible, tuple(size), camera or Camera.default(tuple(size)), unit, fps, color)
+
+    def _images(self, video: Frames, first: Tensor) -> Iterator[Tensor]:
+        """The frames as the network takes them."""
+        height, width = first.shape[:2]
+        smallest = self.net.config.smallest
+        scale = min(1.0, self.longest / max(height, width))
+        size = [max(round(side * scale), smallest) for side in (height, width)]
+        for t in range(video.shape[0]):
+            image = (first if t == 0 else video[t]).to(self.net.time_emb.device).permute(2, 0, 1).float()
+            if size != [height, width]:
+                image = F.interpolate(image[None], size, mode="bilinear", antialias=True)[0]
+            yield image
+
+    def _read(self, flow: Tensor, trust: Tensor, queries: Tensor, size: list[int]) -> tuple[Tensor, Tensor]:
+        """Flow [N, 2] in pixels of the clip and visibility bool [N], at the queries."""
+        whole = queries.new_tensor([size[1], size[0]])
+        # Pixel centres are whole numbers, so the image spans -0.5 .. size - 0.5: grid_sample's -1 .. 1.
+        place = ((queries + 0.5) / whole * 2 - 1).to(flow.device)
+        maps = torch.cat((flow, trust))[None]
+        read = F.grid_sample(maps, place[None, None], padding_mode="border", align_corners=False)[0, :, 0].mT
+        read = read.to(queries.device)
+        scale = whole / whole.new_tensor([flow.shape[-1], flow.shape[-2]])
+        return read[:, :2] * scale, read[:, 2] * read[:, 3] > self.visible_above
