@@ -217,6 +217,7 @@ class Vae(Strict):
     precision: Literal["fp32", "bf16"] = "fp32"
     ema_decay: float = Field(0.995, ge=0, lt=1)
     kl_weight: float = Field(1e-6, ge=0)
+    square_weight: float = Field(4.0, ge=0, description="of the squared error, which small, saturated things need")
     gradient_weight: float = Field(0.5, ge=0, description="L1 between image gradients: sharp edges without a network")
     foreground_weight: float = Field(4.0, ge=1, description="how much more a foreground pixel of a point frame counts")
     seed: int = Field(0, ge=0)

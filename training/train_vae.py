@@ -88,18 +88,22 @@ class TrainVae(Stage):
         return Frames(*(torch.stack([getattr(item, name) for item in items]) for name in ("video", "points", "mask")))
 
     def losses(self, model: nn.Module, batch: Frames, step: int) -> dict[str, Tensor]:
-        """Weighted L1, L1 of image gradients, and a whisper of KL, on a few frames of each clip and half."""
+        """Weighted L1 and L2, L1 of image gradients, and a whisper of KL, on a few frames of each clip and half."""
         images, weights = self._pick(batch)
         output, kl = model(images)
         error = output.float() - images
         l1 = (error.abs() * weights).sum() / (3 * weights.sum())
+        square = (error.square() * weights).sum() / (3 * weights.sum())
         slope = (
             (error.diff(dim=2).abs() * weights[:, :, 1:]).mean() + (error.diff(dim=3).abs() * weights[..., 1:]).mean()
         ) / 2
         video, points = error.detach().abs().chunk(2)
         mask = weights.chunk(2)[1] > 1
         return {
-            "loss": l1 + self.config.gradient_weight * slope + self.config.kl_weight * kl,
+            "loss": l1
+            + self.config.square_weight * square
+            + self.config.gradient_weight * slope
+            + self.config.kl_weight * kl,
             "l1_video": video.mean(),
             "l1_foreground": (points * mask).sum() / (3 * mask.sum()),
             "kl": kl,
