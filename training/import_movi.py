@@ -1,0 +1,146 @@
+"""`python -m training.import_movi FOLDER --out SHARDS`: Kubric MOVi-style scenes as training shards.
+
+One folder a scene, as Kubric's workers write it:
+
+    rgba_00000.png ...           the frames
+    depth_00000.tiff ...         distance from the camera's centre, not along its axis, in metres, float32
+    segmentation_00000.png ...   instance ids, 0 is background
+    metadata.json                camera {focal_length, sensor_width, positions, quaternions},
+                                 instances [{positions, quaternions, ...}], quaternions as (w, x, y, z)
+
+Tracks are exact for rigid objects: a pixel of frame 0 is unprojected with its depth, taken into its object's frame, and
+carried along with the object's pose and the camera's. Blender's camera looks along -z with y up; ours along +z, y down.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from pointvid.camera import Camera
+from pointvid.errors import PointVidError
+from pointvid.point_map import PointMap
+from pointvid.sample import Sample, encode_sample
+
+from .data import write_manifest, write_shard
+
+_FLIP = np.diag([1.0, -1.0, -1.0])  # Blender's camera axes <-> ours
+
+
+def read_scene(folder: Path, caption: str | None = None, fps: float = 12.0) -> Sample:
+    """One scene as a sample; the moving objects of frame 0 are its foreground.
+
+    Args:
+        caption: None: taken from metadata["caption"], else made of the objects' names.
+    Raises:
+        PointVidError: a file is missing or does not fit the others.
+    """
+    try:
+        metadata = json.loads((folder / "metadata.json").read_text(encoding="utf-8"))
+        camera, instances = metadata["camera"], metadata["instances"]
+        count = len(camera["positions"])
+        video = np.stack([_image(folder, "rgba", t)[..., :3] for t in range(count)])
+        distance = np.asarray(_image(folder, "depth", 0), np.float64)
+        objects = _image(folder, "segmentation", 0).astype(np.int32)
+    except (OSError, KeyError, json.JSONDecodeError) as error:
+        raise PointVidError(
+            f"scene {folder}: {error!r}; expected MOVi's rgba, depth, segmentation, metadata"
+        ) from error
+    height, width = video.shape[1:3]
+    distance, objects = distance.reshape(distance.shape[:2]), objects.reshape(objects.shape[:2])
+    for name, found in (("depth", distance), ("segmentation", objects)):
+        if found.shape != (height, width):
+            raise PointVidError(f"scene {folder}: {name} is {found.shape}, frames are {(height, width)} (HxW)")
+    if objects.max() > len(instances):
+        raise PointVidError(f"scene {folder}: segmentation has id {objects.max()}, metadata {len(instances)} instances")
+
+    focal = camera["focal_length"] / camera["sensor_width"] * width
+    ours = Camera(focal, focal, (width - 1) / 2, (height - 1) / 2)
+    points = carry(distance, objects, ours, camera, instances)
+    mask = torch.from_numpy(objects > 0)
+    points = torch.from_numpy(points.astype(np.float32)) * mask[None, :, :, None]
+    if caption is None:
+        names = [item.get("asset_id", item.get("category", "object")) for item in instances]
+        caption = metadata.get("caption") or "objects move: " + ", ".join(map(str, names))
+    provenance = {"source": "movi", "scene": folder.name}
+    point_map = PointMap(points, mask, ours, "metric", fps)
+    return Sample(torch.from_numpy(video), point_map, caption, (), None, provenance, torch.from_numpy(objects))
+
+
+def carry(distance: np.ndarray, objects: np.ndarray, ours: Camera, camera: dict, instances: list[dict]) -> np.ndarray:
+    """float64 [T,H,W,3]: (u, v, depth) in every frame of what each pixel of frame 0 sees; what is not an object rests."""
+    height, width = distance.shape
+    v, u = np.mgrid[:height, :width].astype(np.float64)
+    ray = np.stack(((u - ours.cx) / ours.fx, (v - ours.cy) / ours.fy, np.ones_like(u)), -1)
+    ray /= np.linalg.norm(ray, axis=-1, keepdims=True)  # the depth file holds distances from the centre
+    rotations = [rotation(q) @ _FLIP for q in camera["quaternions"]]
+    centres = np.asarray(camera["positions"], np.float64)
+    world = (ray * distance[..., None]) @ rotations[0].T + centres[0]
+    points = np.empty((len(centres), height, width, 3))
+    for t, (turn, centre) in enumerate(zip(rotations, centres)):
+        moved = world.copy()
+        for i, item in enumerate(instances, 1):
+            at = objects == i
+            start, now = (rotation(item["quaternions"][s]) for s in (0, t))
+            local = (world[at] - np.asarray(item["positions"][0])) @ start
+            moved[at] = local @ now.T + np.asarray(item["positions"][t])
+        seen = (moved - centre) @ turn
+        points[t, ..., 0] = seen[..., 0] / seen[..., 2] * ours.fx + ours.cx
+        points[t, ..., 1] = seen[..., 1] / seen[..., 2] * ours.fy + ours.cy
+        points[t, ..., 2] = seen[..., 2]
+    return points
+
+
+def rotation(quaternion: list[float]) -> np.ndarray:
+    """Rotation matrix of (w, x, y, z), normalised."""
+    w, x, y, z = np.asarray(quaternion, np.float64) / np.linalg.norm(quaternion)
+    return np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+        ]
+    )
+
+
+def _image(folder: Path, name: str, frame: int) -> np.ndarray:
+    suffix = "tiff" if name == "depth" else "png"
+    with Image.open(folder / f"{name}_{frame:05d}.{suffix}") as image:
+        return np.array(image)
+
+
+def main() -> None:
+    """Parse arguments, import."""
+    parser = argparse.ArgumentParser(prog="python -m training.import_movi", description=__doc__)
+    parser.add_argument("folder", type=Path, help="holds one folder a scene")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--clips-in-shard", type=int, default=100)
+    options = parser.parse_args()
+    scenes = sorted(path.parent for path in options.folder.glob("*/metadata.json"))
+    if not scenes:
+        raise SystemExit(f"error: {options.folder} holds no */metadata.json, expected one folder a scene")
+
+    def rows(chosen: list[Path]) -> Iterator[tuple[str, dict[str, bytes], tuple[int, int, int]]]:
+        for path in chosen:
+            sample = read_scene(path)
+            yield path.name.replace(".", "_"), encode_sample(sample), tuple(sample.video.shape[:3])
+
+    manifest: dict = {"version": 1, "settings": {"made_by": "training.import_movi"}, "shards": {}}
+    try:
+        for start in range(0, len(scenes), options.clips_in_shard):
+            name = f"movi-{start // options.clips_in_shard:05d}.tar"
+            record = write_shard(options.out / name, rows(scenes[start : start + options.clips_in_shard]))
+            manifest["shards"][name] = record
+            write_manifest(options.out, manifest)
+    except PointVidError as error:
+        raise SystemExit(f"error: {error}") from None
+
+
+if __name__ == "__main__":
+    main()
