@@ -1,8 +1,8 @@
 """`python -m training.evaluate CHECKPOINT --shards TEST [--against OTHER]`: how good a generating checkpoint is.
 
 For each held-out clip: its first frame and caption go in, video and points come out; measured are the agreement of
-the two, rigidity, motion, and whether the object went where the caption says, by the generated tracks and, independently,
-by tracking the generated video. Also the VAE's round trip of the true points.
+the two, rigidity, motion, and whether the object went where the caption says, by the generated tracks and
+(independently) by tracking the generated video. Also the VAE's round trip of the true points.
 """
 
 from __future__ import annotations

@@ -49,9 +49,8 @@ def read_scene(folder: Path, caption: str | None = None, fps: float = 12.0) -> S
         distance = np.asarray(_image(folder, "depth", 0), np.float64)
         objects = _image(folder, "segmentation", 0).astype(np.int32)
     except (OSError, KeyError, json.JSONDecodeError) as error:
-        raise PointVidError(
-            f"scene {folder}: {error!r}; expected MOVi's rgba, depth, segmentation, metadata"
-        ) from error
+        name = getattr(error, "filename", None) or repr(error)
+        raise PointVidError(f"scene {folder}: {name} is missing or damaged, expected MOVi's files") from error
     height, width = video.shape[1:3]
     distance, objects = distance.reshape(distance.shape[:2]), objects.reshape(objects.shape[:2])
     for name, found in (("depth", distance), ("segmentation", objects)):
@@ -74,7 +73,7 @@ def read_scene(folder: Path, caption: str | None = None, fps: float = 12.0) -> S
 
 
 def carry(distance: np.ndarray, objects: np.ndarray, ours: Camera, camera: dict, instances: list[dict]) -> np.ndarray:
-    """float64 [T,H,W,3]: (u, v, depth) in every frame of what each pixel of frame 0 sees; what is not an object rests."""
+    """float64 [T,H,W,3]: (u, v, depth) in every frame of what each pixel of frame 0 sees."""
     height, width = distance.shape
     v, u = np.mgrid[:height, :width].astype(np.float64)
     ray = np.stack(((u - ours.cx) / ours.fx, (v - ours.cy) / ours.fy, np.ones_like(u)), -1)
