@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from .camera import Camera
 from .errors import PointVidError
 from .framing import Framing
 
@@ -52,6 +53,25 @@ def read_depth(path: str | os.PathLike, frames: int, framing: Framing, first_fra
             "expected metres above 0 everywhere; fill the holes first"
         )
     return framing.nearest(torch.from_numpy(np.array(depth, dtype=np.float32)))
+
+
+def read_intrinsics(path: str | os.PathLike, framing: Framing) -> Camera | None:
+    """The camera that an npz of depth names in `intrinsics` (fx, fy, cx, cy, pixels of the clip file), framed; or None.
+
+    Raises:
+        PointVidError: four numbers are expected and something else is there.
+    """
+    if Path(path).suffix.lower() != ".npz":
+        return None
+    with np.load(path, allow_pickle=False) as archive:
+        if "intrinsics" not in archive.files:
+            return None
+        values = archive["intrinsics"]
+    if values.shape != (4,) or values.dtype.kind not in "fi":
+        raise PointVidError(
+            f"{path}: intrinsics is {values.dtype} {list(values.shape)}, expected (fx, fy, cx, cy) in pixels"
+        )
+    return framing.camera(Camera(*values.tolist()))
 
 
 def _read_array(path: Path) -> np.ndarray:

@@ -177,3 +177,12 @@ def test_synth_writes_clips_with_their_truth(tmp_path):
     u, v = tracks.queries.long().unbind(-1)
     assert np.allclose(tracks.uvd[0, :, 2], depth[0, v, u], rtol=1e-3)
     assert json.loads((folder / "clip.json").read_text(encoding="utf-8"))["caption"]
+
+
+def test_demo_tracks_the_shipped_clip(tmp_path):
+    assert main(["demo", "--out", str(tmp_path), "--grid", "10"]) == 0
+    report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert report["depth_unit"] == "metric"
+    assert report["foreground"]["found_by"] == "mask"
+    assert report["quality"]["points"] > 10
+    assert report["quality"]["survival"] > 0.5

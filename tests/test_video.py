@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from pointvid.camera import Camera
-from pointvid.depth_file import read_depth
+from pointvid.depth_file import read_depth, read_intrinsics
 from pointvid.errors import PointVidError
 from pointvid.framing import Framing
 from pointvid.mask_file import read_mask
@@ -210,6 +210,18 @@ def test_depth_from_every_format_is_the_same(tmp_path):
         read_depth(tmp_path / "d.npy", 1, Framing((8, 12), (4, 4))),
         Framing((8, 12), (4, 4)).nearest(found.new_tensor(depth[:1])),
     )
+
+
+def test_depth_may_name_its_camera(tmp_path):
+    depth = np.ones((2, 8, 16), np.float32)
+    np.savez(tmp_path / "with.npz", depth=depth, intrinsics=np.array([20.0, 21.0, 7.5, 3.5]))
+    np.savez(tmp_path / "without.npz", depth=depth)
+    np.savez(tmp_path / "wrong.npz", depth=depth, intrinsics=np.eye(3))
+    half = Framing((8, 16), (4, 4))  # cuts 4 columns off each side, then halves
+    assert read_intrinsics(tmp_path / "with.npz", half) == Camera(10.0, 10.5, 1.5, 1.5)
+    assert read_intrinsics(tmp_path / "without.npz", half) is None
+    with pytest.raises(PointVidError, match=r"intrinsics is float64 \[3, 3\], expected \(fx, fy, cx, cy\)"):
+        read_intrinsics(tmp_path / "wrong.npz", half)
 
 
 @pytest.mark.parametrize(

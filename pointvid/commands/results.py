@@ -60,7 +60,7 @@ def write_preview(path: Path, video: Frames, tracks: PointTracks, cloud: PointTr
     panels = [
         ("first frame", video[0]),
         (f"tracks, frame {last}", draw_tracks(clip_end, end, trail=TRAIL)[-1]),
-        ("in 3D", render_point_cloud(cloud, azimuth=-24, frames=[last])[0]),
+        ("in 3D", render_point_cloud(cloud, azimuth=-24, point_size=1.6, frames=[last])[0]),
     ]
     with atomic_path(path) as temporary:
         Image.fromarray(compose_preview(panels).numpy()).save(temporary)

@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--camera",
         type=intrinsics,
         metavar="FX,FY,CX,CY",
-        help="intrinsics in pixels of the clip file (default: focal = width)",
+        help="intrinsics in pixels of the clip file (default: those of a depth npz, else focal = width)",
     )
     camera.add_argument("--fov", type=field_of_view, metavar="DEGREES", help="vertical field of view of the clip file")
     add_tracking(parser)
@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Track the clip and write the results."""
     from ..camera import Camera
-    from ..depth_file import read_depth
+    from ..depth_file import read_depth, read_intrinsics
     from ..mask_file import read_mask
     from ..video import VideoFile
     from .tracking import track_and_write
@@ -68,9 +68,10 @@ def run(args: argparse.Namespace) -> None:
         framing, frames = video.framing, video.shape[0]
         mask = read_mask(args.mask, framing, args.start) if args.mask else None
         depth = read_depth(args.depth, frames, framing, video.first_frame) if args.depth else None
-        camera = Camera(*args.camera) if args.camera else None
-        if args.fov:
-            camera = Camera.from_fov(framing.source, args.fov)
-        if camera:
-            camera = framing.camera(camera)
+        if args.camera:
+            camera = framing.camera(Camera(*args.camera))
+        elif args.fov:
+            camera = framing.camera(Camera.from_fov(framing.source, args.fov))
+        else:
+            camera = read_intrinsics(args.depth, framing) if args.depth else None
         track_and_write(video, mask, depth, camera, args)

@@ -8,14 +8,17 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ..camera import Camera
 from ..densify import densify
 from ..errors import PointVidError
+from ..nearest import nearest_tracks
 from ..trackers.base import Tracker, create_tracker
 from ..trackers.pipeline import TrackedClip, track_clip
+from ..tracks import PointTracks
 from ..video import VideoFile
 from .results import write_results
 from .terminal import Bars, file_size, table
@@ -55,7 +58,7 @@ def track_and_write(
         report = _report(video, clip, args, time.perf_counter() - began)
         cloud = clip.tracks
         if clip.found_by != "everything":
-            cloud = densify(clip.tracks, clip.mask, object_map=clip.object_map).to_tracks(video[0])
+            cloud = _every_pixel(clip, video[0])
         written = write_results(Path(args.out), video, clip.tracks, cloud, report, progress)
     print(table(_summary(report, written)))
     if depth is None:
@@ -71,6 +74,18 @@ def _tracker(args: argparse.Namespace) -> Tracker:
         return create_tracker(args.tracker)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return create_tracker(args.tracker, weights=args.weights, device=device)
+
+
+def _every_pixel(clip: TrackedClip, frame0: Tensor) -> PointTracks:
+    """A track for each foreground pixel. P does not know what is hidden: a pixel is where its nearest track is."""
+    cloud = densify(clip.tracks, clip.mask, object_map=clip.object_map).to_tracks(frame0)
+    places, first = np.unique(clip.tracks.queries.cpu().double().numpy(), axis=0, return_index=True)
+    nearest, _ = nearest_tracks(places, cloud.queries.cpu().double().numpy(), 1)
+    owner = torch.from_numpy(first[nearest[:, 0]])
+    objects = clip.tracks.object_id
+    return cloud.replace(
+        visible=cloud.visible & clip.tracks.visible[:, owner], object_id=None if objects is None else objects[owner]
+    )
 
 
 def _report(video: VideoFile, clip: TrackedClip, args: argparse.Namespace, seconds: float) -> dict:

@@ -1,0 +1,75 @@
+"""What the README promises exists: its commands, options, files and snippets."""
+
+import ast
+import re
+import shlex
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from pointvid.cli import build_parser
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def commands():
+    lines = [line for block in blocks("bash") for line in block.splitlines()]
+    return [part.strip() for line in lines for part in line.split("&&")]
+
+
+@pytest.mark.parametrize("line", [line for line in commands() if line.startswith("pointvid ")])
+def test_commands_parse(line):
+    args = build_parser().parse_args(shlex.split(line)[1:])
+    assert callable(args.run)
+
+
+def test_the_two_commands_come_first():
+    first, second = blocks("bash")[:2]
+    assert first.strip() == 'pip install ".[demo]" && pointvid demo --out demo'
+    assert second.strip() == 'pip install -e ".[test]" && python -m pytest'
+
+
+def test_ci_runs_the_test_command_of_the_readme():
+    found = re.search(r"<!-- test-command -->\n```bash\n(.*?)\n```\n<!-- /test-command -->", README, re.DOTALL)
+    assert found[1] == blocks("bash")[1].strip()
+    assert "test-command -->" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    workflow = (ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8")
+    for part in found[1].split(" && "):
+        assert f"- run: {part}\n" in workflow
+
+
+def test_extras_exist():
+    pyproject = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    extras = set(re.findall(r"^(\w+) = \[", pyproject.split("[project.optional-dependencies]")[1], re.MULTILINE))
+    assert {"demo", "synthetic", "train", "usd", "ray", "test", "all"} <= extras
+    named = set(re.findall(r'"\.\[(\w+)\]"', README)) | set(re.findall(r"extra `(\w+)`", README))
+    assert named
+    assert named <= extras
+
+
+def test_links_and_pictures_exist():
+    targets = re.findall(r"\]\(([^)]+)\)", README)
+    assert len(targets) > 3
+    for target in targets:
+        assert target.startswith("https://") or (ROOT / target).is_file(), target
+
+
+def test_python_snippets_use_what_exists():
+    imports = 0
+    for block in blocks("python"):
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom):
+                module = import_module(node.module)
+                assert all(hasattr(module, alias.name) for alias in node.names)
+                imports += 1
+    assert imports >= 4
+
+
+def test_it_says_plainly_that_there_are_no_weights():
+    assert "No official PointVid weights" in README
