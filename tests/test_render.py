@@ -40,6 +40,12 @@ def test_trails_show_where_a_point_came_from():
     assert not changed(draw_tracks(GREY, tracks, trail=0, dim=0)[3], GREY[3])[20, :22].any()
 
 
+def test_single_frames_are_those_of_the_whole():
+    tracks = moving([(10.0, 20.0, 2.0), (15.0, 9.0, 3.0)])
+    assert torch.equal(draw_tracks(GREY, tracks, frames=[2])[0], draw_tracks(GREY, tracks)[2])
+    assert torch.equal(render_point_cloud(tracks, frames=[2])[0], render_point_cloud(tracks)[2])
+
+
 def test_hidden_points_are_fainter():
     seen, unseen = moving([(30.0, 20.0, 2.0)]), torch.zeros(4, 1, dtype=torch.bool)
     solid = (draw_tracks(GREY, seen, trail=0, dim=0).int() - 100).abs().sum()

@@ -52,18 +52,23 @@ def write_results(
 
 
 def write_preview(path: Path, video: Frames, tracks: PointTracks, cloud: PointTracks) -> None:
-    """The clip's first frame, the tracks over its last, and the points in 3D."""
-    last = tracks.num_frames - 1
-    start = max(0, last - TRAIL)
-    end = tracks.replace(uvd=tracks.uvd[start:], visible=tracks.visible[start:])
-    clip_end = torch.stack([video[t] for t in range(start, last + 1)])
+    """The clip's first frame; the frame with the most to see, with its tracks; the points of that frame in 3D."""
+    frame = _liveliest_frame(tracks)
     panels = [
         ("first frame", video[0]),
-        (f"tracks, frame {last}", draw_tracks(clip_end, end, trail=TRAIL)[-1]),
-        ("in 3D", render_point_cloud(cloud, azimuth=-24, point_size=1.6, frames=[last])[0]),
+        (f"tracks, frame {frame}", draw_tracks(video, tracks, trail=TRAIL, frames=[frame])[0]),
+        ("in 3D", render_point_cloud(cloud, azimuth=-24, point_size=1.6, frames=[frame])[0]),
     ]
     with atomic_path(path) as temporary:
         Image.fromarray(compose_preview(panels).numpy()).save(temporary)
+
+
+def _liveliest_frame(tracks: PointTracks) -> int:
+    """The frame whose visible points have come furthest within a trail's length; the later one of equals."""
+    uv = tracks.uvd[..., :2].nan_to_num()
+    came = torch.stack([(uv[t] - uv[max(0, t - TRAIL)]).norm(dim=-1) for t in range(tracks.num_frames)])
+    motion = (came * tracks.visible).mean(1) if tracks.num_points else torch.zeros(tracks.num_frames)
+    return tracks.num_frames - 1 - int(motion.flip(0).argmax())
 
 
 def write_report(path: Path, report: dict, written: list[Path]) -> None:

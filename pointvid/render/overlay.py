@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -40,6 +40,7 @@ def overlay_frames(
     max_tracks: int | None = 800,
     coloring: str = "position",
     dim: float = 0.3,
+    frames: Sequence[int] | None = None,
     progress: Progress = silent,
 ) -> Iterator[Tensor]:
     """Draw the tracks frame by frame.
@@ -51,6 +52,7 @@ def overlay_frames(
         max_tracks: draw at most this many, spread over the image; None for all.
         coloring: "position" (a rainbow over frame 0, so that neighbours keep together) or "depth".
         dim: how much to darken the video, 0 to 1.
+        frames: which frames to draw, all if None.
         progress: reports frames.
     Yields:
         uint8 [H, W, 3].
@@ -71,7 +73,8 @@ def overlay_frames(
     finite = np.isfinite(uv).all(-1)
     visible = tracks.visible.numpy()
     radius = max(1.2, tracks.image_size[0] / 170) * SUPERSAMPLING
-    for frame in range(tracks.num_frames):
+    frames = range(tracks.num_frames) if frames is None else frames
+    for done, frame in enumerate(frames, 1):
         layer = Image.new("RGBA", (tracks.image_size[1] * SUPERSAMPLING, tracks.image_size[0] * SUPERSAMPLING))
         draw = ImageDraw.Draw(layer)
         for step in range(max(1, frame - trail + 1), frame + 1):
@@ -85,7 +88,7 @@ def overlay_frames(
         for n in np.flatnonzero(finite[frame] & visible[frame]):
             draw.ellipse(_circle(uv[frame, n], radius), fill=(*colors[frame, n], 255))
         yield _blend(video[frame], layer, dim)
-        progress(frame + 1, tracks.num_frames, "drawing tracks")
+        progress(done, len(frames), "drawing tracks")
 
 
 def _colors(tracks: PointTracks, coloring: str) -> np.ndarray:
