@@ -9,7 +9,7 @@ const OUTPUT = "pointvid"; // the node's UI result: [{filename, subfolder, type}
 const FILE = "pointvid_file"; // node property: what was shown last, so that a reloaded page shows it again
 const SETTINGS = "pointvid_viewer"; // node property: the viewer's settings
 const MIN_HEIGHT = 240;
-const FIRST_SIZE = [440, 620];
+const FIRST_SIZE = [460, 780];
 
 /** One preview node's widget: loads the viewer's code, then its data, in the background. */
 class Preview {

@@ -25,7 +25,7 @@ GROUND = np.array([21, 22, 25])
 @pytest.fixture
 def page(chromium):
     """A page that fails the test if the console or an uncaught exception reported an error."""
-    page = chromium.new_page(viewport={"width": 1000, "height": 600})
+    page = chromium.new_page(viewport={"width": 720, "height": 480})
     problems = []
     page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: problems.append(str(error)))
@@ -89,6 +89,22 @@ def test_points_stand_where_the_camera_sees_them(show):
     red_share = picture[rows, columns].mean(0)
     assert red_share[0] > 100
     assert red_share[1] < 40
+
+
+def test_the_whole_cloud_fills_the_view(show):
+    page = show(cube_clip(3000, 8)[0])
+    for frame in (0, 3, 7):
+        page.evaluate("(frame) => pointvidViewer.act('seek', frame)", frame)
+        rows, columns = np.nonzero(drawn(cloud(page)))
+        if frame == 0:
+            low, high = [rows.min(), columns.min()], [rows.max(), columns.max()]
+        low = np.minimum(low, [rows.min(), columns.min()])
+        high = np.maximum(high, [rows.max(), columns.max()])
+    height, width = cloud(page).shape[:2]
+    assert min(low) > 0
+    assert high[0] < height - 1
+    assert high[1] < width - 1
+    assert max((high[0] - low[0]) / height, (high[1] - low[1]) / width) > 0.75
 
 
 def test_playing_moves_and_loops(show):
@@ -155,8 +171,9 @@ def test_turning_and_zooming_with_the_mouse(show):
     page.mouse.up()
     turned = cloud(page)
     assert (np.abs(turned - before).sum(-1) > 30).mean() > 0.02
-    page.mouse.wheel(0, 600)
-    page.wait_for_timeout(200)
+    for _ in range(4):
+        page.mouse.wheel(0, 600)
+    page.wait_for_timeout(300)
     assert drawn(cloud(page)).sum() < 0.8 * drawn(turned).sum()
     page.evaluate("() => pointvidViewer.act('reset')")
     np.testing.assert_array_equal(cloud(page), before)

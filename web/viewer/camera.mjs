@@ -1,29 +1,41 @@
 // The eye that looks at the cloud. World axes are OpenGL's: x right, y up, z towards the viewer, so a point (x, y, z) of the
 // clip's camera is (x, -y, -z) here, and the clip's camera sits at the origin looking down -z.
 
-import { multiply, perspective, viewFrom } from "./matrix.mjs";
+import { dot, multiply, perspective, viewFrom } from "./matrix.mjs";
 
 const TANGENT = Math.tan(0.4); // of half the field of view, along the shorter side of the view
+const FILL = 0.88; // the share of the view that the cloud takes up
 const MAX_PITCH = Math.PI / 2 - 0.01;
 
 export class OrbitCamera {
   constructor() {
-    this.frame([0, 0, 1], 1);
+    this.frame([0, 0, 1], 1, []);
   }
 
-  /** Where to return to: centre (clip axes) and radius of what should fill the view. */
-  frame(center, radius) {
-    this.home = { target: [center[0], -center[1], -center[2]], radius: radius || 0.1 * Math.hypot(...center) || 1 };
+  /** What a reset brings into view: centre, radius and some points of the cloud, in the clip's axes. */
+  frame(center, radius, points) {
+    const world = ([x, y, z]) => [x, -y, -z];
+    const size = radius || 0.1 * Math.hypot(...center) || 1;
+    this.home = { target: world(center), radius: size, points: points.map(world) };
     this.reset();
   }
 
-  /** A three-quarter view of the whole cloud. */
-  reset() {
-    this.target = [...this.home.target];
-    this.distance = (1.15 * this.home.radius) / TANGENT;
+  /** A three-quarter view of the whole cloud, as close as a view of that aspect allows. */
+  reset(aspect = 1) {
+    const { target, radius, points } = this.home;
     this.yaw = 0.45;
     this.pitch = 0.22;
     this.tangent = TANGENT;
+    this.target = [...target];
+    const { right, up, back } = this.axes();
+    const tangentY = FILL * TANGENT * Math.max(1, 1 / aspect);
+    const needed = points.map((point) => {
+      const from = point.map((value, k) => value - target[k]);
+      return dot(from, back) + Math.max(Math.abs(dot(from, up)), Math.abs(dot(from, right)) / aspect) / tangentY;
+    });
+    needed.sort((a, b) => a - b);
+    // All but the farthest strays; a cloud of one point is seen from some way off.
+    this.distance = Math.max(needed[Math.floor(needed.length * 0.995)] ?? 0, (0.3 * radius) / TANGENT);
   }
 
   /** Look through the clip's own camera: its position, direction and the field of view that shows its whole image. */

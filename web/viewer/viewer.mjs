@@ -121,13 +121,13 @@ class Viewer {
     this.player.seek(time);
     this.player.loop = this.settings.loop;
     this.player.speed = this.settings.speed;
-    if (!sameClip) this.#frameCloud();
     this.panel.showClip(clip);
     if (!this.panel.offeredModes.includes(this.settings.mode)) this.settings.mode = "rgb";
     this.panel.showMessage(this.#emptyReason());
     this.panel.showNotice(this.#noticeText());
     if (this.settings.autoplay) this.player.play();
     this.#applySettings();
+    if (!sameClip) this.#frameCloud(); // once the layout, and so the view's aspect, is settled
   }
 
   /** Explain something over the whole stage (a key of strings.mjs), e.g. "loading". */
@@ -187,7 +187,7 @@ class Viewer {
     toggle: (key) => this.#set(key, !this.settings[key]),
     toggleTrails: () => this.#set("trails", this.settings.trails ? 0 : Math.min(8, this.clip.frames - 1)),
     scalePoints: (by) => this.#set("pointSize", Math.max(0.2, Math.min(4, this.settings.pointSize * by))),
-    reset: () => this.camera.reset(),
+    reset: () => this.camera.reset(this.#aspect()),
     through: () => this.camera.matchClip(this.clip.sets[this.#views()[0].sets[0]], this.#aspect()),
     fullscreen: () => (document.fullscreenElement ? document.exitFullscreen() : this.host.requestFullscreen()),
     screenshot: () => this.screenshot().then((blob) => download(blob, "pointvid.png")),
@@ -242,8 +242,28 @@ class Viewer {
 
   #frameCloud() {
     const sets = this.clip.sets.filter((set) => set.points);
-    const first = sets[0] ?? this.clip.sets[0];
-    this.camera.frame(first.center, Math.max(...sets.map((set) => set.radius), 0));
+    if (!sets.length) return;
+    const points = sets.flatMap((set) => this.#somePoints(set));
+    const middle = (axis) => {
+      const values = points.map((point) => point[axis]).sort((a, b) => a - b);
+      return (values[Math.floor(values.length * 0.02)] + values[Math.floor(values.length * 0.98)]) / 2;
+    };
+    const center = points.length ? [0, 1, 2].map(middle) : sets[0].center;
+    this.camera.frame(center, Math.max(...sets.map((set) => set.radius)), points);
+    this.camera.reset(this.#aspect());
+  }
+
+  /** Positions of a few hundred points in a few frames: what has to fit into the view. */
+  #somePoints(set) {
+    const found = [];
+    const { frames } = this.clip;
+    for (let t = 0; t < frames; t += Math.max(1, Math.floor(frames / 8))) {
+      for (let i = 0; i < Math.min(set.points, 500); i++) {
+        const place = set.xyz(t, i);
+        if (place) found.push(place);
+      }
+    }
+    return found;
   }
 
   #emptyReason() {
