@@ -46,7 +46,7 @@ def moving_foreground(tracks: PointTracks, threshold: float = 2.0, seed: int = 0
     chosen = torch.linspace(0, frames - 1, min(frames, 9)).round().long().unique()[1:]
     generator = torch.Generator().manual_seed(seed)
     start = tracks.queries.cpu().double()
-    misses = torch.zeros(len(chosen), count)
+    misses = torch.full((len(chosen), count), torch.nan)
     for i, t in enumerate(chosen.tolist()):
         seen = tracks.visible[t].cpu()
         there = tracks.uvd[t, :, :2].cpu().double()
@@ -54,7 +54,7 @@ def moving_foreground(tracks: PointTracks, threshold: float = 2.0, seed: int = 0
             continue
         residual, scatter = _dominant_motion(start, there, seen, generator)
         limit = max(threshold, 4 * scatter)
-        misses[i] = (residual / limit).float() * seen
+        misses[i] = (residual / limit).float().masked_fill(~seen, torch.nan)
     departed = (misses > 1).sum(0)
     moving = departed >= min(2, len(chosen))
     index = _neighbours(start, 9)
@@ -65,9 +65,25 @@ def moving_foreground(tracks: PointTracks, threshold: float = 2.0, seed: int = 0
             f"no foreground: none of {count} tracks departs from the camera's motion by more than {threshold:g} px; "
             "give a mask, or track everything (--all)"
         )
-    object_id = _groups(tracks, moving, index)
+    object_id = _groups(tracks, moving & ~_swept_up(misses, _groups(tracks, moving, index)), index)
     device = tracks.uvd.device
     return Foreground((object_id > 0).to(device), object_id.to(device))
+
+
+def _swept_up(misses: Tensor, object_id: Tensor) -> Tensor:
+    """Tracks that stayed with the background while their object was well on its way: it took them along as it passed.
+
+    Args:
+        misses: float32 [S, N], residuals in units of the threshold, NaN where not seen.
+    Returns:
+        bool [N].
+    """
+    late = torch.zeros(misses.shape[1], dtype=torch.bool)
+    for number in range(1, int(object_id.max()) + 1):
+        members = object_id == number
+        under_way = misses[:, members].nanmedian(1).values > 3
+        late |= members & ((misses < 1) & under_way[:, None]).sum(0).ge(2)
+    return late
 
 
 def mask_from_tracks(tracks: PointTracks, moving: Tensor) -> Tensor:

@@ -117,14 +117,23 @@ class LucasKanade:
         uv[stray], score[stray] = self._anchor(now, anchors, where[stray], warp[stray], stray)
         good = (score > 0.6) & ((uv - where).norm(dim=-1) < 4)
 
-        # Where the anchor no longer looks like the point, the step from the last frame may still be sure of it.
-        sure = state.visible & (chain_score > self.refresh_sure) & ((chained - where).norm(dim=-1) < 2)
+        # A point that neither follows found may just have kept its course, beside something else that moves.
+        ahead = state.uv + state.velocity
+        lost = (~good).nonzero()[:, 0]
+        kept, kept_score = self._anchor(now, anchors, ahead[lost], state.warp[lost], lost)
+        found = (kept_score > self.visible_above) & ((kept - ahead[lost]).norm(dim=-1) < 2)
+        uv[lost[found]], score[lost[found]], good[lost[found]] = kept[found], kept_score[found], True
+
+        # Where the patch no longer looks like the point, the step from the last frame may still be sure of it. It must
+        # also keep its course: what sweeps over a point drags the step along, too.
+        steady = (chained - ahead).norm(dim=-1) < 2 + 0.25 * state.velocity.norm(dim=-1)
+        sure = state.visible & steady & (chain_score > self.refresh_sure) & ((chained - where).norm(dim=-1) < 2)
         handed = sure & (~good | (score < self.refresh_below))
         uv = torch.where((handed & ~good)[:, None], chained, uv)
         good = good | handed
         score = torch.where(handed, torch.maximum(score, chain_score), score)
 
-        uv = torch.where(good[:, None], uv, state.uv + state.velocity)
+        uv = torch.where(good[:, None], uv, ahead)
         where, warp, agreement = consensus.fit(uv, _trust(score, good), warp)
         uv = torch.where(good[:, None], uv, where)
         consensus.learn(agreement, _trust(score, good))
@@ -142,7 +151,7 @@ class LucasKanade:
         found = []
         parts = (values.split(self.chunk) for values in (state.uv, state.velocity, state.turn))
         for uv, velocity, turn in zip(*parts):
-            there = uv + velocity
+            ahead = there = uv + velocity
             for level in reversed(range(len(images))):
                 old, new = images[level]
                 templates = make_templates(old, to_level(uv, level), *shape)
@@ -153,6 +162,12 @@ class LucasKanade:
                     start = torch.where(stayed[:, None], still, start)
                 start, score = align(new, templates, start, turn)
                 there = from_level(start, level)
+                if level < 2:
+                    # Coarse patches follow whatever is large. A small or plain thing beside it kept its course.
+                    start, kept_score = align(new, templates, to_level(ahead, level), turn)
+                    ahead = from_level(start, level)
+            kept = kept_score > score - 0.02
+            there, score = torch.where(kept[:, None], ahead, there), torch.where(kept, kept_score, score)
             found.append((there, score))
         return torch.cat([uv for uv, _ in found]), torch.cat([score for _, score in found])
 
