@@ -1,7 +1,9 @@
 """Synthetic clips against independent readings of what was rendered: the truth must be true."""
 
+import numpy as np
 import pytest
 import torch
+from torch.nn.functional import avg_pool2d
 
 from pointvid.errors import PointVidError
 
@@ -9,6 +11,7 @@ pytest.importorskip("mujoco", reason="synthetic clips need mujoco")
 
 from pointvid.synthetic import SCENES, ClipGenerator
 from pointvid.synthetic.gl import open_context
+from pointvid.synthetic.truth import follow_flex
 
 SIZE = (80, 128)
 CASES = [*((scene, 0) for scene in SCENES), ("pushing", 3)]
@@ -134,6 +137,40 @@ def test_textures_are_of_the_named_colour(clips):
         hue = 360 * colorsys.rgb_to_hsv(*own.tolist())[0]
         nearest = min(hues, key=lambda name: abs((hues[name] - hue + 180) % 360 - 180))
         assert nearest == clip.action.target.split()[0], (case, hue)
+
+
+@pytest.mark.parametrize("scene", ["rolling", "draping"])
+def test_texture_travels_with_the_points(scene):
+    """The depth of a ball or a cloth would not betray points that slide along it; the texture does."""
+    with ClipGenerator((144, 252)) as large:
+        clip = large(3, "test", scene=scene)
+    t, own = 5, clip.object_map == clip.action.target_id
+    grey = clip.video[[0, t]].float().mean(-1)[:, None]
+    detail = (grey - avg_pool2d(grey, 9, 1, 4, count_include_pad=False))[:, 0]  # what is left without the light
+    seen = own & clip.visible[t]
+
+    def likeness(points):
+        u, v, _ = points[seen].round().long().unbind(-1)
+        u, v = u.clamp(0, 251), v.clamp(0, 143)
+        return torch.corrcoef(torch.stack((detail[0][seen], detail[1][v, u])))[0, 1]
+
+    slid = clip.points[0] + (clip.points[t] - clip.points[0])[own].mean(0)
+    assert likeness(clip.points[t]) > 0.4
+    assert likeness(clip.points[t]) > likeness(slid) + 0.25
+
+
+def test_points_on_a_sheet_turn_and_stretch_with_it():
+    grid = np.stack(np.meshgrid(np.arange(4.0), np.arange(3.0), [0.0], indexing="ij"), -1).reshape(-1, 3)
+    quads = [(3 * i + j, 3 * i + j + 1, 3 * i + j + 3, 3 * i + j + 4) for i in range(3) for j in range(2)]
+    triangles = np.array([t for a, b, c, d in quads for t in ((a, b, d), (a, d, c))])
+    points = np.array([[0.2, 0.3, 0.0], [2.9, 1.1, 0.01], [1.5, 1.5, -0.01], [3.002, 2.001, 0.01]])
+    turn = np.array([[0.0, -1.0, 0.0], [0.6, 0.0, -0.8], [0.8, 0.0, 0.6]])  # a rotation
+    stretch = np.array([2.0, 0.5, 1.0])  # in its plane: what stands off the sheet keeps its distance
+    vertices = np.stack((grid, grid @ turn.T + (1.0, 2.0, 3.0), grid * stretch))
+    followed = follow_flex(points, vertices, triangles)
+    np.testing.assert_allclose(followed[0], points, atol=1e-12)
+    np.testing.assert_allclose(followed[1], points @ turn.T + (1.0, 2.0, 3.0), atol=1e-12)
+    np.testing.assert_allclose(followed[2], points * stretch, atol=1e-12)
 
 
 def test_same_arguments_same_clip(generator, clips):

@@ -14,7 +14,7 @@ from .clip import Action, SyntheticClip
 from .raster import Raster
 from .scenes import SCENES, VARIED
 from .stage import Motion, Script, Stage
-from .truth import View, follow_rigid, visibility
+from .truth import View, follow_flex, follow_rigid, visibility
 
 SPLITS = ("train", "val", "test")
 _DRAWS = 40
@@ -100,32 +100,37 @@ class ClipGenerator:
         model = stage.spec.compile()
         data = mujoco.MjData(model)
         self._raster.load(model)
-        thing_of_body = _thing_of_body(model, stage)
+        thing_of_body, thing_of_flex = _thing_of_body(model, stage), _thing_of_flex(model, stage)
         body_of_geom = model.geom_bodyid
-        video, depth, segmentation, positions, rotations = [], [], [], [], []
+        video, depth, segmentation, positions, rotations, vertices = [], [], [], [], [], []
         for qpos in take:
             data.qpos[:] = qpos
             mujoco.mj_forward(model, data)
             self._raster.look(data)
             video.append(self._raster.color())
-            z, geom, _ = self._raster.geometry()
+            z, geom, flex = self._raster.geometry()
             if not depth:
-                first_body = np.where(geom >= 0, body_of_geom[geom], 0)
+                first_body, first_flex = np.where(geom >= 0, body_of_geom[geom], 0), flex
                 pose = data.cam_xmat[0].reshape(3, 3) * (1, -1, -1), data.cam_xpos[0].copy()
             depth.append(z)
-            segmentation.append(np.where(geom >= 0, thing_of_body[body_of_geom[geom]], 0))
+            rigid = np.where(geom >= 0, thing_of_body[body_of_geom[geom]], 0)
+            segmentation.append(np.where(flex >= 0, thing_of_flex[flex], rigid))
             positions.append(data.xpos.copy())
             rotations.append(data.xmat.reshape(-1, 3, 3).copy())
+            vertices.append(data.flexvert_xpos.reshape(-1, 3).copy())
         camera = Camera.from_fov(self.size, float(model.cam_fovy[0]))
         view = View(camera, *pose)
         depth, segmentation = np.stack(depth), np.stack(segmentation).astype(np.int32)
-        positions, rotations = np.stack(positions), np.stack(rotations)
+        positions, rotations, vertices = np.stack(positions), np.stack(rotations), np.stack(vertices)
 
         world = view.world(depth[0])
         points = np.empty((len(take), *self.size, 3))
-        for body in np.unique(first_body):
-            at = first_body == body
+        for body in np.unique(first_body[first_flex < 0]):
+            at = (first_body == body) & (first_flex < 0)
             points[:, at] = view.pixels(follow_rigid(world[at], positions[:, body], rotations[:, body]))
+        for flex in np.unique(first_flex[first_flex >= 0]):
+            at = first_flex == flex
+            points[:, at] = view.pixels(follow_flex(world[at], vertices, _triangles(model, flex)))
         visible = visibility(points, segmentation[0], depth, segmentation, camera.fx)
         names = tuple(thing.name for thing in stage.things)
         target_id = names.index(script.target_name) + 1
@@ -170,11 +175,13 @@ def _simulate(stage: Stage, script: Script, frames: int, fps: float) -> list[np.
 
     camera = Camera.from_fov((1, 1), float(model.cam_fovy[0]))  # an image of height 1: pixels are image heights
     take, tracks = [], {thing.name: [] for thing in stage.things}
+    anchors = {thing.name: thing.anchor for thing in stage.things}
     for t in range(frames):
         run_until(script.lead_in + t / fps)
         take.append(data.qpos.copy())
         for name, poses in tracks.items():
-            poses.append((data.body(name).xipos.copy(), data.body(name).xmat.reshape(3, 3).copy()))
+            body = data.body(anchors[name])
+            poses.append((body.xipos.copy(), body.xmat.reshape(3, 3).copy()))
     if not np.isfinite(take[-1]).all() or data.warning[mujoco.mjtWarning.mjWARN_BADQACC].number:
         return None
     view = View(camera, data.cam_xmat[0].reshape(3, 3) * (1, -1, -1), data.cam_xpos[0])
@@ -189,11 +196,24 @@ def _simulate(stage: Stage, script: Script, frames: int, fps: float) -> list[np.
 
 def _thing_of_body(model: mujoco.MjModel, stage: Stage) -> np.ndarray:
     """int32 [nbody]: 0 for what cannot move, else the thing whose body, or ancestor's body, it is."""
-    roots = {model.body(thing.name).id: i + 1 for i, thing in enumerate(stage.things)}
+    roots = {model.body(thing.anchor).id: i + 1 for i, thing in enumerate(stage.things)}
     thing = np.zeros(model.nbody, np.int32)
     for body in range(1, model.nbody):  # parents come before their children
         thing[body] = roots.get(body, thing[model.body_parentid[body]])
     return thing
+
+
+def _thing_of_flex(model: mujoco.MjModel, stage: Stage) -> np.ndarray:
+    """int32 [nflex + 1]: the thing whose deformable body it is; the last entry stands for none."""
+    number = {f"{thing.name}/cloth": i + 1 for i, thing in enumerate(stage.things)}
+    names = (mujoco.mj_id2name(model, mujoco.mjtObj.mjOBJ_FLEX, i) for i in range(model.nflex))
+    return np.array([*(number[name] for name in names), 0], np.int32)
+
+
+def _triangles(model: mujoco.MjModel, flex: int) -> np.ndarray:
+    """int [F, 3]: the elements of a two-dimensional deformable body, as rows of `flexvert_xpos`."""
+    start, count = model.flex_elemdataadr[flex], model.flex_elemnum[flex]
+    return model.flex_elem[start : start + 3 * count].reshape(-1, 3) + model.flex_vertadr[flex]
 
 
 def _detail(size: tuple[int, int]) -> int:

@@ -84,13 +84,20 @@ class _Paint:
 
 @dataclass
 class Thing:
-    """A movable object under construction: geoms are added to its body in its material."""
+    """A movable object under construction: geoms are added to its body in its material.
+
+    `anchor` names the body whose motion stands for the thing's; it is the thing's own unless that is a cloth.
+    """
 
     name: str
     body: mujoco.MjsBody
     material: str
     density: float = 400.0
     friction: tuple[float, float, float] = (0.7, 0.005, 0.0005)
+    anchor: str = ""
+
+    def __post_init__(self) -> None:
+        self.anchor = self.anchor or self.name
 
     def box(self, half: tuple[float, float, float], pos=(0, 0, 0), **more: object) -> None:
         """Half sizes in metres."""
@@ -178,6 +185,26 @@ class Stage:
         thing = Thing(name, body, self.material(COLORS[color] if isinstance(color, str) else color))
         self.things.append(thing)
         return thing
+
+    def cloth(self, name: str, color: str, pos: tuple[float, float, float], width: float, count: int = 13) -> Thing:
+        """A square cloth of `count` x `count` particles, lying level at `pos`; its anchor is one of its corners."""
+        step, thickness = width / (count - 1), 0.004
+        grid = f"""<mujoco><asset><material name="paint" specular="0.1"/></asset><worldbody>
+            <flexcomp name="cloth" material="paint" type="grid" dim="2" count="{count} {count} 1"
+                      spacing="{step} {step} {step}" mass="0.25" radius="{thickness}">
+              <edge equality="true" damping="0.01"/>
+              <contact condim="3" friction="0.5" selfcollide="none"/>
+            </flexcomp></worldbody></mujoco>"""
+        frame = self.spec.worldbody.add_frame(pos=list(pos))
+        self.spec.attach(mujoco.MjSpec.from_string(grid), frame=frame, prefix=f"{name}/")
+        self.spec.option.solver = mujoco.mjtSolver.mjSOL_CG  # hundreds of particles: Newton's factorisation is slower
+        material, pattern = f"{name}/paint", self.pick("voronoi", "checker", "spots")
+        self._paints.append(_Paint(material, COLORS[color], pattern, 9, 0.9, cube=False, pixels=self.detail))
+        along = np.linspace(0, 1, count, dtype=np.float32)
+        self.spec.flexes[-1].texcoord = np.stack(np.meshgrid(along, along, indexing="ij"), -1).ravel()
+        body = self.spec.body(f"{name}/cloth_0")
+        self.things.append(Thing(name, body, material, anchor=body.name))
+        return self.things[-1]
 
     def material(self, color: tuple[int, int, int], pattern: str | None = None, depth: float = 0.9) -> str:
         """A textured material for rounded and boxy shapes."""

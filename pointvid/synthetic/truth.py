@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from ..camera import Camera
 
@@ -33,6 +34,46 @@ def follow_rigid(points: np.ndarray, positions: np.ndarray, rotations: np.ndarra
     """Points fixed to a body, [N, 3] in frame 0, through its poses [T, 3] and [T, 3, 3]: [T, N, 3]."""
     local = (points - positions[0]) @ rotations[0]
     return np.einsum("tij,nj->tni", rotations, local) + positions[:, None]
+
+
+def follow_flex(points: np.ndarray, vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """Points on a sheet of triangles, [N, 3] in frame 0, through its vertices [T, V, 3]: [T, N, 3].
+
+    Each point keeps its barycentric coordinates in the triangle that it lies over, and its height above it: the sheet
+    is drawn with a thickness, so what is seen lies a few millimetres off the triangles.
+    """
+    corners = vertices[0][triangles]
+    k = min(8, len(triangles))
+    _, near = cKDTree(corners.mean(1)).query(points, k=k)
+    near = near.reshape(len(points), k)
+    weights, height = _over(points[:, None], corners[near])
+    # Of the triangles that the point lies over, the closest; of none, the one that it lies least beside.
+    beside = np.maximum(-weights.min(-1), 0)
+    best = np.argmin(np.where(beside < 1e-9, np.abs(height) * 1e-3, 1 + beside), axis=1)
+    row = np.arange(len(points))
+    chosen, weights, height = triangles[near[row, best]], weights[row, best], height[row, best]
+    followed = np.empty((len(vertices), len(points), 3))
+    for t, moved in enumerate(vertices):
+        corner = moved[chosen]
+        followed[t] = np.einsum("nk,nkc->nc", weights, corner) + height[:, None] * _normal(corner)
+    return followed
+
+
+def _over(points: np.ndarray, corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Barycentric coordinates [..., 3] of points' feet on triangles [..., 3, 3], and the signed heights [...]."""
+    a, b, c = np.moveaxis(corners, -2, 0)
+    ab, ac, ap = b - a, c - a, points - a
+    dot = lambda x, y: (x * y).sum(-1)  # noqa: E731
+    bb, bc, cc, pb, pc = dot(ab, ab), dot(ab, ac), dot(ac, ac), dot(ap, ab), dot(ap, ac)
+    area = bb * cc - bc * bc
+    v, w = (cc * pb - bc * pc) / area, (bb * pc - bc * pb) / area
+    return np.stack((1 - v - w, v, w), -1), dot(ap, _normal(corners))
+
+
+def _normal(corners: np.ndarray) -> np.ndarray:
+    a, b, c = np.moveaxis(corners, -2, 0)
+    normal = np.cross(b - a, c - a)
+    return normal / np.linalg.norm(normal, axis=-1, keepdims=True)
 
 
 def visibility(

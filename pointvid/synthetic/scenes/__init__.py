@@ -1,5 +1,6 @@
 """One file a scene: a function that fills a Stage and returns the Script of what is to happen."""
 
+from .draping import draping
 from .falling import falling
 from .hinged import hinged
 from .lifting import lifting
@@ -15,6 +16,7 @@ SCENES = {
     "toppling": toppling,
     "rolling": rolling,
     "hinged": hinged,
+    "draping": draping,
     "simple": simple,
 }
 
