@@ -338,18 +338,26 @@ class Viewer {
   draw() {
     const { settings, player, clip, panel } = this;
     const picture = this.pictures.get(player.frame, () => this.invalidate());
-    if (picture) this.picture = picture; // an undecoded frame leaves the last one standing instead of flashing
     this.renderer.draw({
-      ...settings, camera: this.camera, views: this.#views(), time: player.time, picture: picture,
+      ...settings, camera: this.camera, views: this.#views(), time: player.time, picture,
       picked: this.picked, pointSize: settings.pointSize * this.#naturalSize(),
     });
-    if (panel.picture.className !== "picture off" && picture) drawPicture(panel.pictureCanvas, picture, clip, this.picked, player.frame);
+    this.#drawPicture(picture);
     panel.showTime(player);
     if (this.pickedFrame !== player.frame) {
       this.pickedFrame = player.frame;
       showPicked(panel.info, this.text, clip, this.picked, player.frame, () => this.#select(null));
     }
     this.drawn++;
+  }
+
+  /** The RGB frame changes a few times a second, the cloud at every refresh: it is drawn again only when it differs. */
+  #drawPicture(bitmap) {
+    const { panel, picked, player, pictureShown: shown } = this;
+    if (!bitmap || panel.picture.className === "picture off") return;
+    if (shown?.bitmap === bitmap && shown.picked === picked) return;
+    drawPicture(panel.pictureCanvas, bitmap, this.clip, picked, player.frame);
+    this.pictureShown = { bitmap, picked };
   }
 
   /** A point size, in CSS pixels at the centre's distance, at which a surface sampled by this many points looks closed. */
