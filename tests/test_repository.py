@@ -74,6 +74,18 @@ def test_versions_agree():
     assert re.search(r'^version = "(.+)"$', pyproject, re.MULTILINE)[1] == pointvid.__version__
 
 
+def test_installed_packages_hold_their_data():
+    section = (ROOT / "pyproject.toml").read_text(encoding="utf-8").split("[tool.setuptools.package-data]")[1]
+    patterns = dict(re.findall(r'^"?([\w*]+)"? = (\[.*\])$', section.split("\n[")[0], re.MULTILINE))
+    everywhere, pointvid_only = ast.literal_eval(patterns["*"]), ast.literal_eval(patterns["pointvid"])
+    data = [path for path in tracked_files() if path.is_relative_to(ROOT / "pointvid") and path.suffix != ".py"]
+    assert data
+    for path in data:
+        inside = path.relative_to(ROOT / "pointvid")
+        in_package = (path.parent / "__init__.py").is_file() and any(path.match(pattern) for pattern in everywhere)
+        assert in_package or any(inside.match(pattern) for pattern in pointvid_only), f"{inside} would not be installed"
+
+
 def test_requirements_add_nothing():
     lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
     assert [line for line in lines if line.strip() and not line.startswith("#")] == []
