@@ -6,6 +6,7 @@ from comfy_api.latest import ComfyExtension, io
 
 from .coordinates import TracksToCoordinates
 from .core_tracks import TracksFromCore, TracksToCore
+from .demo_clip import DemoClip
 from .export_tracks import ExportTracks
 from .fill_tracks import FillTracks
 from .guidance import InnerGuidance, RigidityGuidance, WithoutPoints
@@ -27,6 +28,7 @@ class PointVidExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         """In the order of the graph: source, tracking, refining, looking, files, bridges."""
         return [
+            DemoClip,
             TrackingPreprocessor,
             SmoothTracks,
             FillTracks,

@@ -162,7 +162,7 @@ class WithoutPoints(io.ComfyNode):
             "untrained checkpoint either way gives the base model.",
             search_aliases=["ablation", "compare", "base model", "point dropout"],
             inputs=[io.Model.Input("model", tooltip="A joint model from Load PointVid Model.")],
-            outputs=[io.Model.Output(display_name="model")],
+            outputs=[io.Model.Output(display_name="model", tooltip="The model without its points.")],
         )
 
     @classmethod

@@ -7,6 +7,7 @@ from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent.parent / "workflows"
 
+NOTES = {"Note", "MarkdownNote"}
 WIDGETS = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
 
 
@@ -29,7 +30,7 @@ def to_api(workflow: dict, nodes: dict[str, dict]) -> dict:
     sources = {link: (origin, slot) for link, origin, slot, *_ in workflow["links"]}
     graph = {}
     for node in workflow["nodes"]:
-        if node["type"] in ("Note", "MarkdownNote"):
+        if node["type"] in NOTES:
             continue
         inputs = {}
         info = nodes[node["type"]]["input"]

@@ -62,7 +62,7 @@ class Frontend:
         self.page.evaluate("() => app.extensionManager.command.execute('Comfy.Canvas.FitView')")
         self.page.wait_for_timeout(700)
 
-    def run(self, seconds: float = 60) -> tuple[str, str]:
+    def run(self, seconds: float = 240) -> tuple[str, str]:
         """Press Run; how it ended, and the error's text."""
         kind, message = self.page.evaluate(RUN, seconds)
         return kind, message

@@ -36,11 +36,14 @@ class Host:
     def run(self, graph: dict, **request: object) -> dict:
         """Execute an API-format graph: {id: {class_type, inputs}}.
 
-        `cancel_at=n` presses cancel at the n-th progress report; `disable_metadata=True` is the host's flag.
+        `cancel_at=n` presses cancel at the n-th progress report; `disable_metadata=True` is the host's flag;
+        `only_validate=True` stops before anything runs.
         """
-        self._process.stdin.write(json.dumps({"graph": graph, **request}) + "\n")
-        self._process.stdin.flush()
-        return self._answer()
+        return self._ask({"graph": graph, **request})
+
+    def describe(self, names: set[str]) -> dict[str, dict]:
+        """What /object_info says of these node types."""
+        return self._ask({"describe": sorted(names)})
 
     def probed(self, name: str) -> object:
         """What the Probe node of that name saw."""
@@ -50,6 +53,11 @@ class Host:
         self._process.stdin.close()
         self._process.wait(timeout=30)
         self._log.close()
+
+    def _ask(self, request: dict) -> dict:
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        return self._answer()
 
     def _answer(self) -> dict:
         line = self._process.stdout.readline()

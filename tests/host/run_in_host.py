@@ -40,6 +40,7 @@ class Events:
         self.progress = 0
         self.cancel_at: int | None = None
         self.errors: list[dict] = []
+        self.only_validate = False
 
     def send_sync(self, event: str, data: object, sid: str | None = None) -> None:
         """The host reports here. The executor keeps most messages itself, but not the errors of blocked outputs."""
@@ -124,9 +125,10 @@ async def load(comfyui: Path, pack: Path) -> dict:
 
 def describe(node) -> dict:
     """What /object_info would say of the node, after the host's own check of its schema."""
+    if not hasattr(node, "GET_SCHEMA"):  # one of core's older nodes
+        return {"input": node.INPUT_TYPES()}
     node.GET_SCHEMA().validate()
-    info = node.GET_NODE_INFO_V1()
-    return info
+    return node.GET_NODE_INFO_V1()
 
 
 async def run(executor, events: Events, prompt_id: str, graph: dict) -> dict:
@@ -136,6 +138,8 @@ async def run(executor, events: Events, prompt_id: str, graph: dict) -> dict:
     valid, error, outputs, node_errors = await execution.validate_prompt(prompt_id, graph, None)
     if not valid:
         return {"ok": False, "invalid": {"error": error, "nodes": node_errors}}
+    if events.only_validate:
+        return {"ok": True, "outputs": sorted(outputs)}
     started = time.perf_counter()
     await executor.execute_async(graph, prompt_id, {"client_id": events.client_id}, outputs)
     happened = dict(executor.status_messages)
@@ -159,6 +163,8 @@ async def serve(options: argparse.Namespace, answers: TextIO) -> None:
     import execution
     from comfy.cli_args import args
 
+    import nodes
+
     def answer(message: dict) -> None:
         answers.write(json.dumps(message, default=str) + "\n")
         answers.flush()
@@ -170,7 +176,11 @@ async def serve(options: argparse.Namespace, answers: TextIO) -> None:
     executor = execution.PromptExecutor(events, cache_type=execution.CacheType.CLASSIC, cache_args=cache)
     for number, line in enumerate(sys.stdin):
         request = json.loads(line)
+        if "describe" in request:
+            answer({name: describe(nodes.NODE_CLASS_MAPPINGS[name]) for name in request["describe"]})
+            continue
         events.progress, events.cancel_at, events.errors = 0, request.get("cancel_at"), []
+        events.only_validate = request.get("only_validate", False)
         args.disable_metadata = request.get("disable_metadata", False)
         answer(await run(executor, events, str(number), request["graph"]))
 
