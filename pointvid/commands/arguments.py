@@ -49,11 +49,10 @@ def add_tracking(parser: argparse.ArgumentParser) -> None:
         "--tracker",
         default="lucas_kanade",
         metavar="NAME",
-        help="lucas_kanade (default, needs no weights) or alltracker (needs --weights)",
+        help="lucas_kanade (default, needs no weights), alltracker or spatracker (both need --weights; those of "
+        "spatracker are CC BY-NC: no commercial use)",
     )
-    parser.add_argument(
-        "--weights", metavar="FILE", help="the tracker's published weights (alltracker), downloaded by yourself"
-    )
+    parser.add_argument("--weights", metavar="FILE", help="the tracker's published weights, downloaded by yourself")
     parser.add_argument(
         "--grid",
         type=int,

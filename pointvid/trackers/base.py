@@ -67,6 +67,7 @@ class Tracker(Protocol):
 TRACKERS: dict[str, str] = {
     "alltracker": ".alltracker.tracker:AllTracker",
     "lucas_kanade": ".lucas_kanade:LucasKanade",
+    "spatracker": ".spatracker.tracker:SpaTracker",
 }
 """Name -> "module:factory"; the module is imported when the tracker is asked for."""
 
