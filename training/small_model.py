@@ -20,6 +20,7 @@ from pointvid.errors import PointVidError
 from pointvid.point_range import PointRange
 
 from .config import Autoencoder, SmallModel
+from .vae_start import start_as_resizer
 
 # Of OpenAI's CLIP: what image encoders in hosts expect.
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -33,9 +34,9 @@ def joint_config(small: SmallModel) -> JointConfig:
 
 
 def make_vae(config: Autoencoder) -> AutoencoderKL:
-    """Random weights; Stable Diffusion's layout: 4 latent channels, attention in the middle."""
+    """Stable Diffusion's layout: 4 latent channels, attention in the middle. Starts as `vae_start` says."""
     levels = len(config.channels)
-    return AutoencoderKL(
+    vae = AutoencoderKL(
         block_out_channels=config.channels,
         layers_per_block=config.layers_per_block,
         down_block_types=("DownEncoderBlock2D",) * levels,
@@ -43,6 +44,9 @@ def make_vae(config: Autoencoder) -> AutoencoderKL:
         latent_channels=4,
         norm_num_groups=config.groups,
     )
+    if min(config.channels) >= 12:
+        start_as_resizer(vae)
+    return vae
 
 
 def load_vae(path: Path) -> AutoencoderKL:

@@ -293,3 +293,21 @@ def test_latents_are_kept_and_know_their_vae(stage1, vae_folder, tmp_path):
         other.decoder.conv_in.weight.mul_(1.5)
     other.save_pretrained(tmp_path / "vae2")
     assert stage1(f"model.vae={tmp_path / 'vae2'}").dataset.folder != folder
+
+
+def test_memory_does_not_grow_with_the_number_of_ddim_steps(stage2):
+    """What autograd keeps for the backward pass, in bytes."""
+    stage = stage2(grad_step="last", start=[1.0, 1.0])
+    batch, kept = first_batch(stage), []
+    for steps in (1, 2, 4, 8):
+        stage.config = stage.config.model_copy(update={"ddim_steps": steps})
+        saved: dict[int, int] = {}
+
+        def pack(tensor, saved=saved):
+            saved[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            stage.losses(stage.model, batch, 1)
+        kept.append(sum(saved.values()))
+    assert max(kept) <= 1.05 * min(kept), kept
