@@ -17,6 +17,8 @@ from training.config import Optimizer
 from training.loop import learning_rate, train
 from training.state import latest, load_state
 
+ROOT = Path(__file__).resolve().parents[2]
+
 
 def weights_of(out):
     state = load_state(latest(out / "states"), None)
@@ -74,19 +76,34 @@ def test_killed_at_any_moment_and_resumed_equals_the_uninterrupted_run(tmp_path)
         assert_equal(a, b)
 
 
+def launch(script, out, **environment):
+    """The toy stage in two processes on the CPU, over gloo."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    environment |= {"ACCELERATE_USE_CPU": "true", "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    subprocess.run([*command, str(script), str(out)], check=True, env={**os.environ, **environment})
+
+
 @pytest.mark.slow
-def test_two_processes_equal_one_with_twice_the_batch(tmp_path):
-    """DDP over gloo; without dropout the two differ by rounding only."""
-    script = (
-        "import sys; from pathlib import Path; from tests.training.toy import *\n"
-        "train(ToyStage(toy_config(Path(sys.argv[1]), 6, batch_size=4), noise=0.0))"
-    )
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "29533"]
-    (tmp_path / "two.py").write_text(script)
-    environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "PYTHONPATH": str(Path.cwd()), "OMP_NUM_THREADS": "1"}
-    subprocess.run([*launch, str(tmp_path / "two.py"), str(tmp_path / "two")], check=True, env=environment)
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {},
+        {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2", "FSDP_RESHARD_AFTER_FORWARD": "true"},
+    ],
+    ids=["ddp", "fsdp"],
+)
+def test_two_processes_equal_one_with_twice_the_batch(tmp_path, environment):
+    """Without dropout the two differ by rounding only; the two-process run is made in two parts, through its state."""
+    script = tmp_path / "two.py"
+    for steps in (4, 6):
+        script.write_text(
+            "import sys; from pathlib import Path; from tests.training.toy import *\n"
+            f"train(ToyStage(toy_config(Path(sys.argv[1]), {steps}, batch_size=4), noise=0.0))"
+        )
+        launch(script, tmp_path / "two", **environment)
     train(ToyStage(toy_config(tmp_path / "one", 6, batch_size=8), noise=0.0))
     one, two = (load_file(tmp_path / name / "model.safetensors") for name in ("one", "two"))
+    assert one.keys() == two.keys()
     for key in one:
         assert torch.allclose(one[key], two[key], atol=1e-5), key
 
