@@ -32,6 +32,7 @@ def run(args: argparse.Namespace) -> None:
     """Generate and write the results."""
     import torch
 
+    from ..agreement import generation_figures
     from ..checkpoint import load_checkpoint
     from ..encoders import load_encoders
     from ..errors import PointVidError
@@ -70,6 +71,7 @@ def run(args: argparse.Namespace) -> None:
         cloud = result.point_map.to_tracks(result.video[0])
         tracks = result.point_map.to_tracks(result.video[0], stride=max(1, result.video.shape[1] // 32))
         report = {"prompt": args.prompt, "seed": args.seed, "steps": args.steps, "points": count}
+        report["generation"] = generation_figures(result.video, result.point_map).as_dict()
         with VideoFile(out / "video.mp4") as video:
             write_results(out, video, tracks, cloud, report, bars)
     print(f"wrote {out}: {count} points over {result.video.shape[0]} frames; open {out / 'preview.html'} first")
