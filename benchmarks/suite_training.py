@@ -85,7 +85,8 @@ def _step_and_loader(stage: AugmentStage) -> list[Figure]:
     our_ms, plain_ms, load_ms = _best_cpu_ms(
         ours, diffusers, lambda: stage.collate([stage.dataset[i] for i in range(BATCH)])
     )
-    context = f"small model, batch {BATCH}, fp32, CPU, {torch.get_num_threads()} threads, processor time; ours trains points too"
+    threads = torch.get_num_threads()
+    context = f"small model, batch {BATCH}, fp32, CPU, {threads} threads, processor time; ours trains points too"
     return [
         Figure.at_least("training.step_vs_plain", plain_ms / our_ms, "x", 1.0, context),
         Figure("training.step", our_ms, "ms", context=context),

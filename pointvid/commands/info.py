@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-HELP = "say what a track file, a sample or a video holds"
-DETAILS = "Say what a track file (.npz), a training sample (.pointvid.tar) or a video holds."
+HELP = "say what a track file, a sample, a shard or a video holds"
+DETAILS = "Say what a track file (.npz), a training sample (.pointvid.tar), a shard of samples (.tar) or a video holds."
 EXAMPLES = ("pointvid info demo/tracks.npz", "pointvid info clip.mp4")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("file", metavar="FILE", help="a track file, a sample or a video")
+    parser.add_argument("file", metavar="FILE", help="a track file, a sample, a shard or a video")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -56,6 +56,10 @@ def _track_rows(tracks) -> list[tuple[str, object]]:
 def _sample_rows(path: str) -> list[tuple[str, object]]:
     from ..sample import read_sample
 
+    captions = _shard_captions(path)
+    if len(captions) > 1:
+        shown = [(key, caption or "no caption") for key, caption in captions[:10]]
+        return [("samples", len(captions)), *shown, *([("...", "")] if len(captions) > 10 else [])]
     sample = read_sample(path)
     frames, height, width, _ = sample.video.shape
     return [
@@ -68,6 +72,19 @@ def _sample_rows(path: str) -> list[tuple[str, object]]:
         ("labels", ", ".join(sample.labels) or "none"),
         *((f"provenance: {key}", value) for key, value in sample.provenance.items()),
     ]
+
+
+def _shard_captions(path: str) -> list[tuple[str, str]]:
+    """(key, caption) of every sample in a tar; empty where it cannot be read, which `read_sample` then explains."""
+    import json
+    import tarfile
+
+    try:
+        with tarfile.open(path, "r:") as archive:
+            facts = [entry for entry in archive if entry.name.endswith(".json")]
+            return [(e.name.removesuffix(".json"), json.load(archive.extractfile(e)).get("caption")) for e in facts]
+    except (OSError, tarfile.TarError, ValueError, AttributeError):
+        return []
 
 
 def _video_rows(path: str) -> list[tuple[str, object]]:
