@@ -7,10 +7,17 @@ import logging
 import sys
 from collections.abc import Callable
 
+import torch
+
 from pointvid.errors import PointVidError
 
 from .config import Strict, load_config
 from .loop import Stage, train
+
+OUT_OF_MEMORY = (
+    "out of memory: set model.gradient_checkpointing=true, lower batch_size and raise accumulate, "
+    "in stage 2 decode_chunk=1 and a lower max_points, or train model.lora_rank=32; the last state is kept"
+)
 
 
 def run(kind: type[Strict], stage: Callable[[Strict], Stage], description: str | None) -> None:
@@ -25,5 +32,8 @@ def run(kind: type[Strict], stage: Callable[[Strict], Stage], description: str |
         path = train(stage(load_config(kind, options.config, options.override)), options.export_only)
     except PointVidError as error:
         print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except torch.OutOfMemoryError as error:
+        print(f"error: {OUT_OF_MEMORY} ({' '.join(str(error).split())[:200]})", file=sys.stderr)
         raise SystemExit(1) from None
     print(f"wrote {path}")

@@ -33,8 +33,9 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from pointvid.errors import PointVidError
+from pointvid.files import atomic_path
 
-from .config import Optimizer, Strict, save_config
+from .config import Optimizer, save_config
 from .data import Entry, Order
 from .ema import Ema
 from .state import State, fingerprint, latest, load_state, save_state, seed_step
@@ -102,6 +103,7 @@ def train(stage: Stage, export_only: bool = False) -> Path:
     step = _resume(stage, accelerator, model, optimizer, ema, latest(states_folder), mark)
     if main:
         save_config(config, config.out / "config.yaml")
+        _cut_log(config.out / "log.csv", step)
         if config.trackers:
             accelerator.init_trackers(type(stage).__name__.lower())
 
@@ -250,6 +252,15 @@ def _guard(loss: Tensor, norm: Tensor | None, accelerator: Accelerator, step: in
         )
 
 
+def _cut_log(path: Path, step: int) -> None:
+    """Forget what a killed run logged after its last state: those steps are taken again."""
+    if path.is_file():
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [line for line in lines if line.split(",")[0].isdigit() and int(line.split(",")[0]) <= step]
+        with atomic_path(path) as temporary:
+            temporary.write_text("".join(kept), encoding="utf-8")
+
+
 def _log_plan(stage: Stage, trained: list[nn.Parameter], order: Order, ranks: int) -> None:
     """What is about to happen, before hours of it do."""
     config = stage.config
@@ -268,8 +279,3 @@ def _log_plan(stage: Stage, trained: list[nn.Parameter], order: Order, ranks: in
         ranks,
         config.batch_size,
     )
-
-
-def resolved(config: Strict) -> Strict:
-    """The config with its folders made absolute."""
-    return config.model_copy(update={"out": config.out.resolve()})

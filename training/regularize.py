@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from pointvid.checkpoint import Checkpoint
 from pointvid.denoiser.base import join, split
 from pointvid.errors import PointVidError
 from pointvid.losses import recon_terms, rigidity_graph, rigidity_loss
@@ -120,7 +121,7 @@ class RegularizeStage(DiffusionStage):
         u, v, d = uvd.unbind(-1)
         return torch.stack(((u - cx) / fx * d, (v - cy) / fy * d, d), -1)
 
-    def _starting_checkpoint(self):
+    def _starting_checkpoint(self) -> Checkpoint:
         model = self.config.model
         if model.checkpoint is None:
             raise PointVidError(

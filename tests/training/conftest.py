@@ -30,27 +30,30 @@ def vae_folder(tmp_path_factory, small_model_file):
     return folder
 
 
+@pytest.fixture(scope="session")
+def stage1_settings(shards_folder, small_model_file, vae_folder):
+    """All of a stage-1 config but `out`."""
+    return {
+        "data": {"shards": str(shards_folder), "workers": 0},
+        "model": {"tiny": str(small_model_file), "vae": str(vae_folder), "train_encoders": True},
+        "steps": 4,
+        "batch_size": 2,
+        "precision": "fp32",
+        "ema_decay": 0.9,
+        "save_every": 2,
+        "log_every": 1,
+        "trackers": [],
+        "optimizer": {"lr": 1e-3},
+    }
+
+
 @pytest.fixture
-def stage1_config(tmp_path, shards_folder, small_model_file, vae_folder):
+def stage1_config(tmp_path, stage1_settings):
     """Write a stage-1 YAML with some keys changed; gives back its path."""
 
     def write(**changes):
-        settings = {
-            "out": str(tmp_path / "run"),
-            "data": {"shards": str(shards_folder), "workers": 0},
-            "model": {"tiny": str(small_model_file), "vae": str(vae_folder), "train_encoders": True},
-            "steps": 4,
-            "batch_size": 2,
-            "precision": "fp32",
-            "ema_decay": 0.9,
-            "save_every": 2,
-            "log_every": 1,
-            "trackers": [],
-            "optimizer": {"lr": 1e-3},
-            **changes,
-        }
         path = tmp_path / "stage1.yaml"
-        path.write_text(yaml.safe_dump(settings), encoding="utf-8")
+        path.write_text(yaml.safe_dump({"out": str(tmp_path / "run"), **stage1_settings, **changes}), encoding="utf-8")
         return path
 
     return write

@@ -136,6 +136,15 @@ def test_nan_loss_stops_with_the_last_good_state(tmp_path):
     assert all(torch.isfinite(value).all() for value in tensors["model"].values())
 
 
+def test_the_log_forgets_steps_that_are_taken_again(tmp_path):
+    train(ToyStage(toy_config(tmp_path, steps=4)))
+    with (tmp_path / "log.csv").open("a") as file:
+        file.write("5,loss=9\n6,lo")
+    train(ToyStage(toy_config(tmp_path, steps=6)))
+    steps = [line.split(",")[0] for line in (tmp_path / "log.csv").read_text().splitlines()]
+    assert steps == ["1", "2", "3", "4", "5", "6"]
+
+
 def test_changed_settings_do_not_go_on_from_an_old_state(tmp_path):
     train(ToyStage(toy_config(tmp_path, steps=2)))
     with pytest.raises(PointVidError, match="other settings"):

@@ -30,16 +30,19 @@ def stage1(stage1_config):
     return make
 
 
-@pytest.fixture
-def trained(stage1, tmp_path):
-    return train(stage1(steps=2))
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, stage1_settings):
+    """A stage-1 checkpoint, after two steps."""
+    settings = {**stage1_settings, "out": tmp_path_factory.mktemp("trained"), "steps": 2}
+    return train(AugmentStage(Augment(**settings)))
 
 
 @pytest.fixture
-def stage2(trained, stage1_config):
+def stage2(trained, stage1_config, stage1_settings):
     def make(**changes):
         model = {"checkpoint": str(trained), **changes.pop("model", {})}
-        path = stage1_config(out=str(trained.parent / "stage2"), model=model, neighbours=4, **changes)
+        data = {**stage1_settings["data"], "cache": str(trained.parent / "frozen")}
+        path = stage1_config(model=model, neighbours=4, data=data, **changes)
         return RegularizeStage(load_config(Regularize, path))
 
     return make
@@ -153,7 +156,7 @@ def test_validation_is_repeatable_and_writes_samples(stage1, shards_folder, tmp_
 
 
 def test_lora_trains_few_weights_and_merges(trained, stage1_config):
-    path = stage1_config(model={"checkpoint": str(trained), "lora_rank": 2}, out=str(trained.parent / "lora"))
+    path = stage1_config(model={"checkpoint": str(trained), "lora_rank": 2})
     stage = AugmentStage(load_config(Augment, path))
     names = [name for name, p in stage.model.named_parameters() if p.requires_grad]
     assert names
