@@ -34,7 +34,9 @@ def simple(stage: Stage) -> Script:
     sign = -1 if direction == "left" else 1
     if launched and direction != "down":
         speed = sign * 1.5 * reach
-        stage.launch("target", (speed, 0, 0), (0, speed / (size / 2), 0))
+        # About the ball's own axis, which yaw turns: some slip before they roll. Shards were made so; keep it.
+        spin = speed / (size / 2)
+        stage.launch("target", (speed, 0, 0), (-spin * math.sin(yaw), spin * math.cos(yaw), 0))
     if not launched:
         # Joint axes are in the body's frame, which is turned by yaw.
         axis = (0, 0, 1) if direction == "up" else (math.cos(yaw), -math.sin(yaw), 0)
