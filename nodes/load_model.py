@@ -19,7 +19,8 @@ class LoadModel(io.ComfyNode):
             category="PointVid/generate",
             description="Loads a joint video + point checkpoint from models/pointvid, models/checkpoints or "
             "models/diffusion_models. Parts that the file does not hold come from core's own loaders. No official "
-            "PointVid weights exist: the small model comes with this pack, others come from the trainer.",
+            "PointVid weights exist: `pointvid convert` makes an initial checkpoint of the published base model, the "
+            "trainer makes better ones of that.",
             search_aliases=["load checkpoint", "i2vgen-xl", "pointvid checkpoint", "unet loader"],
             inputs=[
                 io.Combo.Input(
@@ -60,7 +61,7 @@ class LoadModel(io.ComfyNode):
 
 
 def list_checkpoints() -> list[str]:
-    """What the loader offers: the model that comes with the pack, then files of the host's folders, theirs first."""
+    """What the loader offers: .safetensors files of models/pointvid, then of the host's own two folders."""
     import folder_paths
 
     if FOLDER not in folder_paths.folder_names_and_paths:
@@ -70,20 +71,10 @@ def list_checkpoints() -> list[str]:
             [str(Path(folder_paths.models_dir, FOLDER))],
             folder_paths.supported_pt_extensions,
         )
-    found = [f"{SHIPPED} (comes with the pack)"] if shipped_path().is_file() else []
+    found = []
     for folder in (FOLDER, "checkpoints", "diffusion_models"):
         found += [name for name in folder_paths.get_filename_list(folder) if name.endswith(".safetensors")]
     return list(dict.fromkeys(found))
-
-
-SHIPPED = "pointvid-small.safetensors"
-
-
-def shipped_path():
-    """Where the small model lies in this pack."""
-    from pathlib import Path
-
-    return Path(__file__).resolve().parent.parent / "pointvid" / "assets" / SHIPPED
 
 
 def checkpoint_path(name: str):
@@ -98,8 +89,6 @@ def checkpoint_path(name: str):
 
     from ..pointvid.errors import PointVidError
 
-    if name == f"{SHIPPED} (comes with the pack)":
-        return shipped_path()
     for folder in (FOLDER, "checkpoints", "diffusion_models"):
         path = folder_paths.get_full_path(folder, name)
         if path:
