@@ -96,11 +96,12 @@ class LucasKanade:
         return torch.stack(uv), torch.stack(visible), color
 
     def _lonely_helpers(self, size: tuple[int, int], queries: Tensor) -> Tensor:
-        """The points of the helpers' grid that have no query within half a cell."""
+        """The points of the helpers' grid that have no query within half a cell, but one within four cells."""
         helpers = grid_queries(size, min(self.helpers, max(min(size) // 4, 1)))
+        cell = max(size) / self.helpers
         distance, _ = cKDTree(queries.cpu().numpy()).query(helpers.numpy())
-        far = torch.from_numpy(distance) > max(size) / self.helpers / 2
-        return helpers[far].to(queries.device)
+        lonely = torch.from_numpy((distance > cell / 2) & (distance < 4 * cell))
+        return helpers[lonely].to(queries.device)
 
     def _step(self, before: Pyramid, now: Pyramid, anchors: _Anchors, consensus: Consensus, state: _State) -> _State:
         """One frame further."""

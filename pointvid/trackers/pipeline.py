@@ -95,6 +95,10 @@ def track_clip(
             raise PointVidError("mask is given and everything is to be tracked; expected one of the two")
         _check_mask(mask, (height, width))
     queries = grid_and_foreground_queries((height, width), None if mask is None else mask != 0, grid, extra, seed)
+    if mask is not None:
+        # The background is not asked for: a tracker that wants context adds its own.
+        u, v = queries.long().unbind(-1)
+        queries = queries[(mask != 0).cpu()[v, u]]
     follower = create_tracker(tracker) if isinstance(tracker, str) else tracker
     fps = float(fps or getattr(video, "fps", None) or 8.0)
     tracks = follower.track(video, queries, depth, progress, camera, fps, depth_unit)
@@ -110,8 +114,7 @@ def track_clip(
     else:
         found_by, ids = "mask", mask.to(device).to(torch.int32)
         u, v = queries.to(device).long().unbind(-1)
-        inside = ids[v, u] != 0
-        tracks = tracks.replace(object_id=ids[v, u]).select(inside)
+        tracks = tracks.replace(object_id=ids[v, u])
         object_map, mask = ids, ids != 0
     smoothed = smooth_tracks(tracks) if smooth and tracks.num_frames > 2 else tracks
     return TrackedClip(smoothed, mask, object_map, _quality(tracks, smoothed), found_by)
