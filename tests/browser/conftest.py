@@ -34,23 +34,10 @@ class Server:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
-        command = [
-            sys.executable,
-            "main.py",
-            "--cpu",
-            "--listen",
-            "127.0.0.1",
-            "--port",
-            port,
-            "--base-directory",
-            base,
-        ]
-        command += [
-            "--disable-api-nodes",
-            "--disable-auto-launch",
-            "--database-url",
-            f"sqlite:///{base}/user/comfyui.db",
-        ]
+        # The cache keeps everything: what one renderer has run, the other is shown without computing it again.
+        flags = "--cpu --disable-api-nodes --disable-auto-launch --cache-lru 100 --listen 127.0.0.1"
+        folders = ("--base-directory", base, "--database-url", f"sqlite:///{base}/user/comfyui.db")
+        command = (sys.executable, "main.py", *flags.split(), "--port", port, *folders)
         with self.log.open("w", encoding="utf-8") as log:
             self._process = subprocess.Popen(
                 [str(part) for part in command], cwd=comfyui, stdout=log, stderr=subprocess.STDOUT
