@@ -16,6 +16,11 @@ def names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.json"))
 
 
+def needs_checkpoint(name: str) -> bool:
+    """Whether the workflow loads a joint model; the pack ships none."""
+    return any(node["type"] == "PointVid_LoadModel" for node in load(name)["nodes"])
+
+
 def load(name: str) -> dict:
     """The UI-format graph."""
     return json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
