@@ -25,7 +25,10 @@ def run() -> list[Figure]:
     else:
         print("alltracker.*: not measured, ALLTRACKER_REFERENCE names no checkout of aharley/alltracker")
     if checkout := os.environ.get("SPATRACKER_REFERENCE"):
-        figures += _spatracker(checkout)
+        figures += [
+            _spatracker(checkout, "spatracker.error", spatracker_reference.CALM, torch.float32),
+            _spatracker(checkout, "spatracker.error_moving_fp64", spatracker_reference.MOVING, torch.float64),
+        ]
     else:
         print("spatracker.*: not measured, SPATRACKER_REFERENCE names no checkout of henry123-boy/SpaTracker")
     return figures
@@ -57,22 +60,17 @@ def _alltracker(checkout: str, small: bool) -> list[Figure]:
     ]
 
 
-def _spatracker(checkout: str) -> list[Figure]:
+def _spatracker(checkout: str, name: str, gain: float, dtype: torch.dtype) -> Figure:
+    """Largest relative error of u, v, depth and visibility; why two precisions: see `tests/spatracker_reference.py`."""
     theirs = spatracker_reference.reference_net(checkout, depth=6)
-    state = spatracker_reference.seeded_state(spatracker_reference.shapes(theirs))
+    state = spatracker_reference.seeded_state(spatracker_reference.shapes(theirs), gain)
     theirs.load_state_dict(state)
     ours = SpaTrackerNet(SpaTrackerConfig(window=spatracker_reference.WINDOW))
-    ours.load_state_dict({name: value for name, value in state.items() if not name.startswith(UNUSED)})
-    clip = spatracker_reference.seeded_clip()
-    expected = torch.cat([part.view(*part.shape[:2], -1) for part in _spatracks(theirs, clip)], -1)
-    found = torch.cat([part.view(*part.shape[:2], -1) for part in ours(*clip)], -1)
+    ours.load_state_dict({key: value for key, value in state.items() if not key.startswith(UNUSED)})
+    clip = spatracker_reference.seeded_clip(dtype)
+    expected, seen = spatracker_reference.reference_tracks(theirs.to(dtype), *clip)
+    uvd, visibility = ours.to(dtype)(*clip, steps=spatracker_reference.STEPS)
+    expected, found = torch.cat((expected, seen[..., None]), -1), torch.cat((uvd, visibility[..., None]), -1)
     error = (found - expected).abs().amax((0, 1)) / expected.abs().amax((0, 1))
-    frames, points = expected.shape[:2]
-    context = (
-        f"largest of u, v, depth, visibility; {points} points, {frames} frames, 6 steps, same random weights, fp32"
-    )
-    return [Figure.at_most("spatracker.error", error.max().item(), "relative", 1e-4, context)]
-
-
-def _spatracks(net: torch.nn.Module, clip: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, torch.Tensor]:
-    return spatracker_reference.reference_tracks(net, *clip, steps=6)
+    context = f"published size, {len(found[0])} points, {len(found)} frames, same random weights, {dtype}, CPU"
+    return Figure.at_most(name, error.max().item(), "relative", 1e-4, context)

@@ -26,10 +26,13 @@ def relative_error(found, expected):
     return ((found - expected).abs().amax((0, 1)) / expected.abs().amax((0, 1))).max().item()
 
 
-def net_like_reference():
+def net_like_reference(gain):
     net = SpaTrackerNet(SpaTrackerConfig(window=reference.WINDOW, depth=reference.DEPTH))
-    net.load_state_dict(reference.seeded_state(reference.shapes(net)))
+    net.load_state_dict(reference.seeded_state(reference.shapes(net), gain))
     return net
+
+
+PRECISIONS = [("double", reference.MOVING, torch.float64), ("single", reference.CALM, torch.float32)]
 
 
 @pytest.fixture(scope="module")
@@ -54,21 +57,23 @@ def test_published_layout(golden):
     assert reference.layout(shapes) == golden["layout"]
 
 
-def test_numbers_of_the_reference(golden):
-    uvd, visibility = net_like_reference()(*reference.seeded_clip(), steps=reference.STEPS)
-    assert relative_error(uvd, golden["uvd"]) < 1e-4
-    assert relative_error(visibility[..., None], golden["visibility"][..., None]) < 1e-4
+@pytest.mark.parametrize(("name", "gain", "dtype"), PRECISIONS)
+def test_numbers_of_the_reference(golden, name, gain, dtype):
+    uvd, visibility = net_like_reference(gain).to(dtype)(*reference.seeded_clip(dtype), steps=reference.STEPS)
+    assert relative_error(uvd, golden[f"{name}_uvd"]) < 1e-4
+    assert relative_error(visibility[..., None], golden[f"{name}_visibility"][..., None]) < 1e-4
 
 
-def test_numbers_of_the_reference_live():
+@pytest.mark.parametrize(("gain", "dtype"), [case[1:] for case in PRECISIONS])
+def test_numbers_of_the_reference_live(gain, dtype):
     checkout = os.environ.get("SPATRACKER_REFERENCE")
     if not checkout:
         pytest.skip("SPATRACKER_REFERENCE names no checkout of henry123-boy/SpaTracker")
     net = reference.reference_net(checkout)
-    net.load_state_dict(reference.seeded_state(reference.shapes(net)))
-    clip = reference.seeded_clip(9)
-    expected, seen = reference.reference_tracks(net, *clip)
-    uvd, visibility = net_like_reference()(*clip, steps=reference.STEPS)
+    net.load_state_dict(reference.seeded_state(reference.shapes(net), gain))
+    clip = reference.seeded_clip(dtype, 9)
+    expected, seen = reference.reference_tracks(net.to(dtype), *clip)
+    uvd, visibility = net_like_reference(gain).to(dtype)(*clip, steps=reference.STEPS)
     assert relative_error(uvd, expected) < 1e-4
     assert relative_error(visibility[..., None], seen[..., None]) < 1e-4
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 def fourier(x: Tensor, bands: int = 10, octaves: float = 10.0) -> Tensor:
     """[..., D] -> [..., D (1 + 2 bands)]: x, then sin and cos of 2^f x for `bands` frequencies f in 0..octaves."""
-    frequencies = (2.0 ** torch.linspace(0.0, octaves, bands)).tolist()
+    frequencies = (2.0 ** torch.linspace(0.0, octaves, bands, dtype=torch.float32)).tolist()
     parts = [x]
     for frequency in frequencies:
         parts += [(x * frequency).sin(), (x * frequency).cos()]
@@ -22,11 +22,11 @@ def motion(xyz: Tensor, channels: int = 64) -> Tensor:
     return torch.cat((torch.stack((angle.sin(), angle.cos()), -1).flatten(-3), xyz), -1)
 
 
-def sincos(values: Tensor, channels: int) -> Tensor:
-    """[N] -> float32 [N, channels]: sines, then cosines, of geometrically falling frequencies."""
+def sincos(values: Tensor, channels: int, dtype: torch.dtype) -> Tensor:
+    """[N] -> [N, channels]: sines, then cosines, of geometrically falling frequencies."""
     rate = 10000 ** -(torch.arange(channels // 2, dtype=torch.float64) / (channels / 2))
     angle = values.double()[:, None] * rate.to(values.device)
-    return torch.cat((angle.sin(), angle.cos()), -1).float()
+    return torch.cat((angle.sin(), angle.cos()), -1).to(dtype)
 
 
 def position(xy: Tensor, size: tuple[int, int], channels: int) -> Tensor:
@@ -34,7 +34,7 @@ def position(xy: Tensor, size: tuple[int, int], channels: int) -> Tensor:
 
     Beyond the grid the edge's is taken.
     """
-    tables = [sincos(torch.arange(side, device=xy.device), channels // 2) for side in (size[1], size[0])]
+    tables = [sincos(torch.arange(side, device=xy.device), channels // 2, xy.dtype) for side in (size[1], size[0])]
     parts = []
     for values, table in zip(xy.unbind(-1), tables):
         low = values.floor()

@@ -158,7 +158,7 @@ class SpaTrackerNet(nn.Module):
         frames, channels = len(place), self.config.channels
         correlation = LocalCorrelation(planes, self.config.levels, self.config.radius)
         where = position(place[0, :, :2], tuple(planes.xy.shape[-2:]), channels)[None]
-        when = sincos(torch.arange(frames, device=place.device), channels)[:, None]
+        when = sincos(torch.arange(frames, device=place.device), channels, place.dtype)[:, None]
         # The weights were trained with these two laid end to end and cut into pairs: the first half of the tracks sees
         # masks of two tracks, the second half visibilities. Whoever pairs them properly feeds the network noise.
         state = torch.cat((fresh, trust), 1).mT.reshape(-1, frames, 2).transpose(0, 1)
