@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,7 @@ from pointvid.denoiser.joint import JointConfig, JointUNet
 from pointvid.diffusion import Schedule
 from pointvid.sampling import guided, initial_noise, sample
 
+from . import model_parity
 from .figure import Figure
 
 HALF = UNetConfig(block_out_channels=(160, 320, 640, 640), attention_head_dim=32, cross_attention_dim=512)
@@ -119,15 +121,23 @@ def cpu_peak(kind: str) -> float:
 @torch.no_grad()
 def measure_growth(kind: str) -> float:
     """What `cpu_peak`'s process does: MiB of peak resident set beyond what imports took."""
-    import resource
-
     import diffusers  # noqa: F401 (both kinds pay for it)
 
     make, run = KINDS[kind]
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+    before = peak_resident()
     run(make(HALF, "cpu", torch.float32), inputs(HALF, FRAMES, "cpu", torch.float32))
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit - before
+    return peak_resident() - before
+
+
+def peak_resident() -> float:
+    """MiB, of this process so far."""
+    status = Path("/proc/self/status")
+    if status.is_file():  # Linux hands getrusage's peak on from parent to child, this one not
+        (line,) = (line for line in status.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 2**10
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 @torch.no_grad()
@@ -178,7 +188,7 @@ def run() -> list[Figure]:
             f"peak resident growth, {peaks['joint']:.0f} over {peaks['base']:.0f} MiB, weights included; {size}",
         ),
     ]
-    return figures + (on_gpu() if torch.cuda.is_available() else [])
+    return figures + model_parity.figures() + (on_gpu() if torch.cuda.is_available() else [])
 
 
 if __name__ == "__main__":

@@ -85,6 +85,34 @@ def test_checkpointing_gives_identical_gradients():
     assert all(gradient.abs().max() > 0 for gradient in plain.values())
 
 
+def test_checkpointing_keeps_little():
+    unet = ours(tiny.i2vgen_unet())
+    batch = tiny.inputs(1, 3, 16, 16)
+
+    def kept():
+        sizes = []
+
+        def keep(tensor):
+            sizes.append(tensor.numel())
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            unet(**batch)
+        return sum(sizes)
+
+    plain = kept()
+    unet.enable_checkpointing()
+    assert kept() < 0.35 * plain
+
+
+@pytest.mark.slow
+def test_compiles_as_one_graph():
+    unet = ours(tiny.i2vgen_unet())
+    batch = tiny.inputs(1, 2, 8, 8)
+    with torch.no_grad():
+        torch.testing.assert_close(torch.compile(unet, backend="eager", fullgraph=True)(**batch), unet(**batch))
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_is_close(dtype):
     reference = tiny.i2vgen_unet()

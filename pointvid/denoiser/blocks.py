@@ -14,6 +14,13 @@ from .config import UNetConfig
 from .temporal import TemporalConv, TemporalTransformer
 
 
+def recomputed(enabled: bool, function: Callable[..., Tensor], *args: object) -> Tensor:
+    """`function(*args)`; where enabled, its activations are not kept but computed again in the backward pass."""
+    if enabled and torch.is_grad_enabled():
+        return checkpoint(function, *args, use_reentrant=False)
+    return function(*args)
+
+
 class ResnetBlock(nn.Module):
     """Two convolutions of a frame with the time embedding between them, residual."""
 
@@ -92,12 +99,6 @@ class _Block(nn.Module):
         x = self.convolve(i, x, emb, frames)
         return self.attend(i, x, context, frames) if self.has_attention else x
 
-    def run(self, function: Callable[..., Tensor], *args: object) -> Tensor:
-        """`function(*args)`, its activations recomputed in the backward pass where checkpointing is on."""
-        if self.checkpointing and torch.is_grad_enabled():
-            return checkpoint(function, *args, use_reentrant=False)
-        return function(*args)
-
 
 class DownBlock(_Block):
     """Layers of one resolution, then half of it, except in the last block."""
@@ -112,7 +113,7 @@ class DownBlock(_Block):
         """Every layer's output, for the skip connections; the last one is the block's."""
         outputs = []
         for i in range(len(self.resnets)):
-            x = self.run(self.layer, i, x, emb, context, frames)
+            x = recomputed(self.checkpointing, self.layer, i, x, emb, context, frames)
             outputs.append(x)
         for downsample in self.downsamplers:
             outputs.append(downsample(x))
@@ -127,8 +128,8 @@ class MidBlock(_Block):
 
     def forward(self, x: Tensor, emb: Tensor, context: Tensor, frames: int) -> Tensor:
         """[B*T,C,H,W] -> [B*T,C,H,W]."""
-        x = self.run(self.layer, 0, x, emb, context, frames)
-        return self.run(self.convolve, 1, x, emb, frames)
+        x = recomputed(self.checkpointing, self.layer, 0, x, emb, context, frames)
+        return recomputed(self.checkpointing, self.convolve, 1, x, emb, frames)
 
 
 class UpBlock(_Block):
@@ -146,7 +147,7 @@ class UpBlock(_Block):
     def forward(self, x: Tensor, skips: list[Tensor], emb: Tensor, context: Tensor, frames: int) -> Tensor:
         """Takes what it needs off the end of `skips`; upsamples to the size of the skip that is next then."""
         for i in range(len(self.resnets)):
-            x = self.run(self._joined_layer, i, x, skips.pop(), emb, context, frames)
+            x = recomputed(self.checkpointing, self._joined_layer, i, x, skips.pop(), emb, context, frames)
         for upsample in self.upsamplers:
             x = upsample(x, skips[-1].shape[-2:])
         return x

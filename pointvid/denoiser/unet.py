@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..errors import PointVidError
 from .attention import AttentionFunction, Layers, sdpa, sinusoids
-from .blocks import DownBlock, MidBlock, UpBlock
+from .blocks import DownBlock, MidBlock, UpBlock, recomputed
 from .config import UNetConfig
 from .temporal import ImageTemporalEncoder, TemporalTransformer
 
@@ -27,6 +27,8 @@ class VideoUNet(nn.Module):
         dtype, device: given to every layer.
         attention: see `attention.AttentionFunction`.
     """
+
+    checkpointing = False
 
     def __init__(
         self,
@@ -107,7 +109,7 @@ class VideoUNet(nn.Module):
 
     def enable_checkpointing(self, enabled: bool = True) -> None:
         """Recompute activations in the backward pass, layer by layer, instead of keeping them."""
-        for block in (*self.down_blocks, self.mid_block, *self.up_blocks):
+        for block in (self, *self.down_blocks, self.mid_block, *self.up_blocks):
             block.checkpointing = enabled
 
     def forward(
@@ -153,7 +155,7 @@ class VideoUNet(nn.Module):
     def _denoise(self, x: Tensor, emb: Tensor, context: Tensor) -> Tensor:
         batch, frames = x.shape[0], x.shape[2]
         x = self.conv_in(x.transpose(1, 2).flatten(0, 1))
-        x = self.transformer_in(x, frames)
+        x = recomputed(self.checkpointing, self.transformer_in, x, frames)
         skips = [x]
         for block in self.down_blocks:
             skips += block(skips[-1], emb, context, frames)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from transformers import CLIPTextModel, CLIPTokenizer, CLIPVisionModelWithProjection
@@ -25,9 +27,8 @@ def published(tmp_path_factory):
     return tiny.published_folder(tmp_path_factory.mktemp("published") / "i2vgen-xl", tiny.i2vgen_unet())
 
 
-@pytest.fixture(scope="module")
-def joint(host, published) -> Checkpoint:
-    """The converted checkpoint with its new weights moved off zero, in the host's models folder."""
+def put_checkpoint(host, published) -> Path:
+    """Convert, move the new weights off zero, and lay the file (and one of the UNet alone) into the host's folders."""
     checkpoint = from_diffusers(published)
     generator = torch.Generator().manual_seed(0)
     unet = {
@@ -40,7 +41,13 @@ def joint(host, published) -> Checkpoint:
     path.parent.mkdir(parents=True, exist_ok=True)
     save_checkpoint(Checkpoint(checkpoint.info, unet, checkpoint.parts), path)
     save_checkpoint(Checkpoint(checkpoint.info, unet), path.with_name("unet_only.safetensors"))
-    return load_checkpoint(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def joint(host, published) -> Checkpoint:
+    """The checkpoint that lies in the host's models folder."""
+    return load_checkpoint(put_checkpoint(host, published))
 
 
 def conditioned(name: str = "joint.safetensors", prompt: str = "a red ball") -> tuple[Graph, str, str]:
@@ -121,8 +128,8 @@ def test_conditioning_is_what_the_encoders_libraries_make(host, joint, published
     assert torch.equal(nulled["pointvid_image_latent"], extra["pointvid_image_latent"])
 
 
-@pytest.mark.parametrize("node", ["PointVid_VideoPointSampler", "KSampler"])
-def test_samplers_agree_with_the_host_free_one(node, host, joint):
+def sampled_both_ways(node: str, host, joint: Checkpoint) -> tuple[torch.Tensor, torch.Tensor]:
+    """Four steps by a node of the host, and by `pointvid.sampling` from the same conditioning and noise."""
     graph, load, i2v = conditioned()
     own = node != "KSampler"
     graph.probe("latent", ksampler(graph, load, i2v, node, "latent" if own else "latent_image"))
@@ -135,7 +142,12 @@ def test_samplers_agree_with_the_host_free_one(node, host, joint):
     first = joint.info.schedule.timesteps(4)[0]
     alpha = joint.info.schedule.alphas_cumprod[first]
     noise = initial_noise(LATENT, 7) if own else host_noise() * (1 - alpha).sqrt()
-    expected = host_free(joint, host.probed("positive"), host.probed("negative"), noise)
+    return found, host_free(joint, host.probed("positive"), host.probed("negative"), noise)
+
+
+@pytest.mark.parametrize("node", ["PointVid_VideoPointSampler", "KSampler"])
+def test_samplers_agree_with_the_host_free_one(node, host, joint):
+    found, expected = sampled_both_ways(node, host, joint)
     assert found.shape == expected.shape
     assert (found - expected).abs().max() < 1e-5 * expected.abs().max()
 
