@@ -102,12 +102,13 @@ def image_encoder() -> torch.nn.Module:
 def vae() -> torch.nn.Module:
     from diffusers import AutoencoderKL
 
-    channels = (32, 32, 64, 64)  # groups of 32 are fixed in ComfyUI's VAE
+    channels = (32, 32, 64, 64)  # ComfyUI's VAE is built with 32 groups, and only then told of another number
     return randomize(
         AutoencoderKL(
             block_out_channels=channels,
             down_block_types=("DownEncoderBlock2D",) * 4,
             up_block_types=("UpDecoderBlock2D",) * 4,
+            norm_num_groups=4,
         )
     )
 

@@ -113,6 +113,11 @@ def _vae(checkpoint: Checkpoint) -> comfy.sd.VAE | None:
     }  # fmt: skip
     vae = comfy.sd.VAE(sd=dict(weights), config={"params": {"ddconfig": ddconfig, "embed_dim": 4}})
     vae.downscale_ratio = vae.upscale_ratio = 2 ** (len(channels) - 1)
+    # The host's class has Stable Diffusion's 32 groups built in; a group norm's weights do not depend on their number.
+    groups = checkpoint.info.configs["vae"].get("norm_num_groups", 32)
+    for module in vae.first_stage_model.modules():
+        if isinstance(module, torch.nn.GroupNorm):
+            module.num_groups = groups
     return vae
 
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 import shutil
 
 import pytest
-import torch
 
-from pointvid.checkpoint import Checkpoint, save_checkpoint
-from pointvid.convert import from_diffusers
 from tests import tiny_models as tiny
 from tests import workflows
 from tests.browser.frontend import CLASSIC, NODES_2, Frontend
 from tests.browser.test_workflows import coloured
+from tests.host.test_model_nodes import put_checkpoint
 
 pytestmark = pytest.mark.browser
 
@@ -24,17 +22,8 @@ NAMES = [name for name in workflows.names() if workflows.needs_checkpoint(name)]
 def checkpoint(server, comfyui, tmp_path_factory) -> None:
     """A converted tiny model, its new weights moved off zero, and core's example picture."""
     folder = tiny.published_folder(tmp_path_factory.mktemp("published") / "i2vgen-xl", tiny.i2vgen_unet())
-    converted = from_diffusers(folder)
-    generator = torch.Generator().manual_seed(0)
-    unet = {
-        key: value + 0.05 * torch.randn(value.shape, generator=generator)
-        if key.startswith(("entry.", "conv_in.", "conv_out."))
-        else value
-        for key, value in converted.unet.items()
-    }
-    path = server.base / "models" / "checkpoints" / CHECKPOINT
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_checkpoint(Checkpoint(converted.info, unet, converted.parts), path)
+    path = put_checkpoint(server, folder)
+    path.rename(path.with_name(CHECKPOINT))
     shutil.copy(comfyui / "input" / "example.png", server.base / "input" / "example.png")
 
 
