@@ -30,17 +30,10 @@ class JoinLatents(io.ComfyNode):
     @classmethod
     def execute(cls, video, points) -> io.NodeOutput:
         """Concatenate on channels."""
-        import torch
+        from ..pointvid.denoiser.base import join
 
-        from ..pointvid.errors import PointVidError
-
-        halves = [_as_video(latent["samples"], name) for latent, name in ((video, "video"), (points, "points"))]
-        if halves[0].shape != halves[1].shape:
-            raise PointVidError(
-                f"points is {list(halves[1].shape)}, video is {list(halves[0].shape)} (B, C, T, h, w): "
-                "expected equal sizes"
-            )
-        return io.NodeOutput({**video, "samples": torch.cat(halves, 1)})
+        halves = (_as_video(latent["samples"], name) for latent, name in ((video, "video"), (points, "points")))
+        return io.NodeOutput({**video, "samples": join(*halves)})
 
 
 class SplitLatents(io.ComfyNode):
@@ -75,13 +68,14 @@ def split(samples):
     Raises:
         PointVidError: another number of channels.
     """
+    from ..pointvid.denoiser.base import split as halves
     from ..pointvid.errors import PointVidError
 
     if samples.ndim != 5 or samples.shape[1] != 8:
         raise PointVidError(
             f"latent is {list(samples.shape)}, expected [B, 8, T, h, w]: wire a latent of the joint video + point model"
         )
-    return tuple(half.transpose(1, 2).flatten(0, 1) for half in samples.chunk(2, 1))
+    return tuple(half.transpose(1, 2).flatten(0, 1) for half in halves(samples))
 
 
 def _as_video(samples, name: str):
