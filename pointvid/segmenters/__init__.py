@@ -1,0 +1,1 @@
+"""Labels -> masks of the objects in a frame."""
