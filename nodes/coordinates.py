@@ -53,7 +53,8 @@ class TracksToCoordinates(io.ComfyNode):
             ],
             outputs=[
                 io.String.Output(
-                    display_name="coordinates", tooltip='JSON: a list of paths, each a list of {"x": .., "y": ..}.'
+                    display_name="coordinates",
+                    tooltip="JSON: a list of paths, each a list of points with x and y in pixels.",
                 )
             ],
         )
