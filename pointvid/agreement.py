@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .errors import PointVidError
-from .losses import rigidity_graph, rigidity_loss
+from .metrics import color_constancy, rigidity
 from .point_map import PointMap
-from .tracks import PointTracks
 
 
 @dataclass(frozen=True)
@@ -52,36 +50,20 @@ def generation_figures(video: Tensor, point_map: PointMap, seed: int = 0) -> Gen
         raise PointVidError(
             f"video is {list(video.shape)}, point map is {list(point_map.points.shape)}, expected equal"
         )
-    tracks = point_map.to_tracks(video[0])
-    if not tracks.num_points:
+    if not point_map.mask.any():
         raise PointVidError("point map has no foreground points, expected at least one to measure")
-    order = torch.randperm(tracks.num_points, generator=torch.Generator().manual_seed(seed))
-    still = tracks.replace(uvd=tracks.uvd[:1].expand_as(tracks.uvd).contiguous())
-    xyz = tracks.xyz
-    graph = rigidity_graph(xyz[0], k=8)
-    distance = (xyz[0, graph.source] - xyz[0, graph.target]).norm(dim=-1)
+    uv = point_map.points[:, point_map.mask][..., :2]
     return GenerationFigures(
-        agreement=color_agreement(video, tracks),
-        agreement_shuffled=color_agreement(video, tracks.replace(uvd=tracks.uvd[:, order])),
-        agreement_still=color_agreement(video, still),
-        rigidity=(rigidity_loss(xyz, graph).sqrt() / distance.mean().clamp(min=1e-9)).item(),
-        motion_px=(tracks.uvd[-1, :, :2] - tracks.uvd[0, :, :2]).norm(dim=-1).mean().item(),
-        points=tracks.num_points,
+        agreement=_agreement(video, point_map),
+        agreement_shuffled=_agreement(video, point_map, "shuffled", seed),
+        agreement_still=_agreement(video, point_map, "still"),
+        rigidity=rigidity(point_map, relative=True).value / 100,
+        motion_px=(uv[-1] - uv[0]).norm(dim=-1).mean().item(),
+        points=uv.shape[1],
     )
 
 
-def color_agreement(video: Tensor, tracks: PointTracks) -> float:
-    """1 minus the mean absolute difference, of 1, between `tracks.color` and the video along the tracks after frame 0.
-
-    Points count while they are on screen; nothing is known of what hides them. 0 where none ever is.
-    """
-    height, width = tracks.image_size
-    uv = tracks.uvd[1:, :, :2]
-    grid = (uv + 0.5) / uv.new_tensor([width, height]) * 2 - 1
-    frames = video[1:].permute(0, 3, 1, 2).float() / 255
-    seen = F.grid_sample(frames, grid[:, None], padding_mode="border", align_corners=False)[:, :, 0]  # [T-1,3,N]
-    difference = (seen - tracks.color.T.float() / 255).abs().mean(1)
-    inside = ((uv > -0.5) & (uv < uv.new_tensor([width - 0.5, height - 0.5]))).all(-1)
-    if not inside.any():
-        return 0.0
-    return 1 - difference[inside].mean().item()
+def _agreement(video: Tensor, point_map: PointMap, null: str | None = None, seed: int = 0) -> float:
+    """Colour constancy; 0 where no point ever is on screen after frame 0."""
+    value = color_constancy(video, point_map, null, seed).value
+    return value if math.isfinite(value) else 0.0

@@ -13,9 +13,14 @@ def spread_out(tracks: PointTracks, count: int) -> Tensor:
 
     The grid is as fine as `count` allows, so that the chosen tracks cover what the clip shows evenly.
     """
-    length = tracks.visible.sum(0).cpu()
-    order = torch.argsort(length, descending=True, stable=True)
-    queries = tracks.queries.cpu()[order]
+    return spread_pixels(tracks.queries.cpu(), count, tracks.visible.sum(0).cpu())
+
+
+def spread_pixels(pixels: Tensor, count: int, rank: Tensor | None = None) -> Tensor:
+    """int64 [<= count]: of pixels [N, 2] the one of highest rank [N] (else the first) in each cell, best first."""
+    rank = torch.zeros(len(pixels)) if rank is None else rank
+    order = torch.argsort(rank, descending=True, stable=True)
+    queries = pixels[order]
     low, high = queries.min(0).values, queries.max(0).values
     best = order[:1]
     coarse, fine = 1, 4 * count

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from pointvid.agreement import color_agreement, generation_figures
+from pointvid.agreement import generation_figures
 from pointvid.camera import Camera
 from pointvid.errors import PointVidError
 from pointvid.point_map import PointMap
@@ -42,10 +42,9 @@ def test_stretching_is_not_rigid():
 
 def test_points_off_screen_do_not_count():
     video, point_map = clip()
-    tracks = point_map.to_tracks(video[0])
-    gone = tracks.uvd.clone()
-    gone[1:, :, 0] = 1000
-    assert color_agreement(video, tracks.replace(uvd=gone)) == 0.0
+    gone = point_map.points.clone()
+    gone[1:, ..., 0] = 1000
+    assert generation_figures(video, point_map.replace(points=gone)).agreement == 0.0
 
 
 def test_wrong_sizes_and_empty_masks():

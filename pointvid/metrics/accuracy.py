@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from .errors import PointVidError
-from .tracks import PointTracks
+from ..errors import PointVidError
+from ..tracks import PointTracks
 
 THRESHOLDS = (1, 2, 4, 8, 16)
 SCALINGS = ("none", "median")

@@ -1,0 +1,112 @@
+"""Tracks and point maps in the one form that metrics are computed on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from ..errors import PointVidError
+from ..point_map import PointMap
+from ..tracks import PointTracks
+
+Points = PointTracks | PointMap
+"""What metrics take."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectories:
+    """N points through T frames, in double precision on the CPU.
+
+    Attributes:
+        uv: float64 [T, N, 2], pixels.
+        xyz: float64 [T, N, 3], camera space, in `unit`.
+        counted: bool [T, N], what may be judged. Of tracks: where they are visible, since elsewhere a tracker guesses.
+            Of a point map: everywhere, since it is a statement about every frame. Never what is not finite or not in
+            front of the camera.
+        object_id: int32 [N]; all 1 where objects are not known.
+        image_size: (H, W), pixels.
+        unit: "m", or "rel" where depth is relative.
+        fps: frames a second.
+    """
+
+    uv: Tensor
+    xyz: Tensor
+    counted: Tensor
+    object_id: Tensor
+    image_size: tuple[int, int]
+    unit: str
+    fps: float
+
+    @property
+    def on_screen(self) -> Tensor:
+        """bool [T, N], counted and inside the image."""
+        height, width = self.image_size
+        u, v = self.uv.unbind(-1)
+        return self.counted & (u >= -0.5) & (u <= width - 0.5) & (v >= -0.5) & (v <= height - 0.5)
+
+    def select(self, index: Tensor) -> Trajectories:
+        """The points picked by a bool or integer index over N."""
+        return replace(
+            self,
+            uv=self.uv[:, index],
+            xyz=self.xyz[:, index],
+            counted=self.counted[:, index],
+            object_id=self.object_id[index],
+        )
+
+
+def trajectories(points: Points, object_map: Tensor | None = None) -> Trajectories:
+    """The points of tracks, or the foreground pixels of a point map.
+
+    Args:
+        points: tracks, or a point map.
+        object_map: int [H, W], the object of each pixel of frame 0, 0 for background; goes before `object_id` of
+            tracks, whose queries are looked up in it.
+    Raises:
+        PointVidError: there is no point, or the object map has another size.
+    """
+    if object_map is not None and tuple(object_map.shape) != tuple(points.image_size):
+        found, expected = ("x".join(map(str, shape)) for shape in (object_map.shape, points.image_size))
+        raise PointVidError(f"object map is {found}, points are of a {expected} clip (HxW); expected the same size")
+    if isinstance(points, PointMap):
+        uvd, object_id = points.points[:, points.mask], None
+        counted = torch.ones(uvd.shape[:2], dtype=torch.bool, device=uvd.device)
+    else:
+        uvd, object_id, counted = points.uvd, points.object_id, points.visible
+    if not uvd.shape[1]:
+        what = "point map has no foreground pixel" if isinstance(points, PointMap) else "tracks hold no point"
+        raise PointVidError(f"{what}, expected at least one to measure")
+    uvd, counted = uvd.detach().cpu().double(), counted.cpu()
+    counted = counted & torch.isfinite(uvd).all(-1) & (uvd[..., 2] > 0)
+    if object_map is not None:
+        height, width = points.image_size
+        u, v = uvd[0, :, :2].nan_to_num().round().long().unbind(-1)
+        object_id = object_map.cpu()[v.clamp(0, height - 1), u.clamp(0, width - 1)]
+    if object_id is None:
+        object_id = torch.ones(uvd.shape[1], dtype=torch.int32)
+    unit = "m" if points.depth_unit == "metric" else "rel"
+    xyz = points.camera.unproject(uvd)
+    return Trajectories(uvd[..., :2], xyz, counted, object_id.cpu().int(), points.image_size, unit, float(points.fps))
+
+
+def num_frames(points: Points) -> int:
+    """T."""
+    return points.points.shape[0] if isinstance(points, PointMap) else points.num_frames
+
+
+def frame_means(values: Tensor, counted: Tensor) -> tuple[float, ...]:
+    """The mean over the counted points of each frame, [T, N] both; NaN where none counts."""
+    total = torch.where(counted, values, 0.0).sum(1)
+    return tuple((total / counted.sum(1)).tolist())  # 0 / 0 is NaN
+
+
+def overall_mean(values: Tensor, counted: Tensor) -> float:
+    """The mean over all that counts, NaN where nothing does."""
+    return values[counted].mean().item() if counted.any() else float("nan")
+
+
+def share(counted: Tensor) -> float:
+    """How much of a bool tensor is True; NaN of an empty one."""
+    return counted.double().mean().item()
