@@ -78,6 +78,21 @@ def test_export_writes_what_was_asked(tmp_path, capsys):
     assert len(json.loads((tmp_path / "out" / "tracks.json").read_text(encoding="utf-8"))) == 3
 
 
+def test_export_for_compositing_takes_count_size_and_first_frame(tmp_path, capsys):
+    save_tracks(hand_made(), tmp_path / "tracks.npz")
+    options = ["--points", "1", "--size", "640x480", "--first-frame", "1001"]
+    formats = ["blender", "nuke", "after_effects"]
+    assert main(["export", str(tmp_path / "tracks.npz"), "--format", *formats, *options]) == 0
+    said = capsys.readouterr().out.split()
+    assert said == [str(tmp_path / name) for name in ("tracks_blender", "tracks.nk", "tracks_after_effects")]
+    script = (tmp_path / "tracks.nk").read_text(encoding="ascii")
+    assert script.count('"track ') == 1
+    assert "reference_frame 1001" in script
+    assert "center {320 240}" in script
+    assert len(list((tmp_path / "tracks_after_effects").iterdir())) == 1
+    assert sorted(path.name for path in (tmp_path / "tracks_blender").iterdir()) == ["import_tracks.py", "tracks.npz"]
+
+
 def test_export_reads_samples(tmp_path):
     size = (16, 24)
     v, u = torch.meshgrid(torch.arange(16.0), torch.arange(24.0), indexing="ij")

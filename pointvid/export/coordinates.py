@@ -49,10 +49,14 @@ def tracks_to_coordinate_json(
 
 
 def write_coordinate_json(
-    tracks: PointTracks, path: str | os.PathLike, num_frames: int | None = None, max_points: int | None = 64
+    tracks: PointTracks,
+    path: str | os.PathLike,
+    num_frames: int | None = None,
+    max_points: int | None = 64,
+    image_size: tuple[int, int] | None = None,
 ) -> None:
     """Write `tracks_to_coordinate_json` to a file."""
-    text = tracks_to_coordinate_json(tracks, num_frames, max_points)
+    text = tracks_to_coordinate_json(tracks, num_frames, max_points, image_size)
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 

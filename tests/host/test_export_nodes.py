@@ -80,6 +80,31 @@ def test_npz_as_a_scene_says_why_not(host):
     assert "npz is not a 3D scene, choose glb" in result["error"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "name", "count"),
+    [
+        ("blender", "blender_00001_", 2),
+        ("nuke", "nuke_00001_.nk", 0),
+        ("after_effects", "after_effects_00001_", 1),
+    ],
+)
+def test_formats_of_one_program(host, kind, name, count):
+    graph, node = export(host, kind, max_tracks=1, width=640, first_frame=1001)
+    graph.probe(f"{kind}_path", node, 1)
+    result = host.run(graph)
+    assert result["ok"], result
+    path = host.base / "output" / "exports" / name
+    assert host.probed(f"{kind}_path") == str(path)
+    assert result["outputs"][node]["files"] == [{"filename": name, "subfolder": "exports", "type": "output"}]
+    if count:
+        assert len(list(path.iterdir())) == count
+    else:
+        text = path.read_text(encoding="ascii")
+        assert "reference_frame 1001" in text
+        assert text.count('"track ') == 1
+        assert 'label "640x' in text
+
+
 def test_cancel_stops_an_export_and_leaves_no_file(host):
     graph, _ = export(host, "glb")
     graph["2"]["inputs"]["filename_prefix"] = "cancelled/glb"
