@@ -13,6 +13,7 @@ from .guidance import InnerGuidance, RigidityGuidance, WithoutPoints
 from .image_to_video import ImageToVideo
 from .join_split import JoinLatents, SplitLatents
 from .load_model import LoadModel
+from .load_tracker import LoadTracker
 from .point_cloud_preview import PointCloudPreview
 from .sample_files import LoadSample, SaveSample
 from .sampler import VideoPointSampler
@@ -29,6 +30,7 @@ class PointVidExtension(ComfyExtension):
         """In the order of the graph: source, tracking, refining, looking, files, bridges."""
         return [
             DemoClip,
+            LoadTracker,
             TrackingPreprocessor,
             SmoothTracks,
             FillTracks,

@@ -95,6 +95,40 @@ def existing_file(name: str, what: str) -> Path:
     raise PointVidError(f"{what} is {name!r}, expected a file in ComfyUI's input folder or, with [output], its output")
 
 
+def model_files(folder: str) -> list[str]:
+    """The names of weight files in models/FOLDER, which the host learns of with the first call."""
+    import folder_paths
+
+    _register(folder)
+    return folder_paths.get_filename_list(folder)
+
+
+def model_path(folder: str, name: str) -> Path:
+    """The file behind a name of `model_files`.
+
+    Raises:
+        PointVidError: there is none.
+    """
+    import folder_paths
+
+    from ..pointvid.errors import PointVidError
+
+    _register(folder)
+    path = folder_paths.get_full_path(folder, name)
+    if not path:
+        raise PointVidError(f"name is {name!r}, expected a file in models/{folder}")
+    return Path(path)
+
+
+def _register(folder: str) -> None:
+    """Have the host list models/FOLDER, unless it does already (extra_model_paths.yaml may name other places)."""
+    import folder_paths
+
+    if folder not in folder_paths.folder_names_and_paths:
+        place = str(Path(folder_paths.models_dir, folder))
+        folder_paths.folder_names_and_paths[folder] = ([place], folder_paths.supported_pt_extensions)
+
+
 def file_fingerprint(name: str) -> str:
     """Changes whenever the file behind `name` does, so that the host runs a load node again."""
     status = existing_file(name, "file").stat()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
+from .host import model_files
+
 FOLDER = "pointvid"
 
 
@@ -62,18 +64,9 @@ class LoadModel(io.ComfyNode):
 
 def list_checkpoints() -> list[str]:
     """What the loader offers: .safetensors files of models/pointvid, then of the host's own two folders."""
-    import folder_paths
-
-    if FOLDER not in folder_paths.folder_names_and_paths:
-        from pathlib import Path
-
-        folder_paths.folder_names_and_paths[FOLDER] = (
-            [str(Path(folder_paths.models_dir, FOLDER))],
-            folder_paths.supported_pt_extensions,
-        )
     found = []
     for folder in (FOLDER, "checkpoints", "diffusion_models"):
-        found += [name for name in folder_paths.get_filename_list(folder) if name.endswith(".safetensors")]
+        found += [name for name in model_files(folder) if name.endswith(".safetensors")]
     return list(dict.fromkeys(found))
 
 

@@ -20,7 +20,7 @@ class TrackingPreprocessor(io.ComfyNode):
             display_name="Track Points in 3D",
             category="PointVid/tracks",
             description="Follows points of the first frame through the clip, in 3D where depth is given. Needs no "
-            "model files. Without a mask it finds what moves by itself.",
+            "model files; uses AllTracker where its weights are there. Without a mask it finds what moves by itself.",
             search_aliases=[
                 "tracking preprocessor",
                 "point tracking",
@@ -29,6 +29,7 @@ class TrackingPreprocessor(io.ComfyNode):
                 "trajectory",
                 "cotracker",
                 "spatracker",
+                "alltracker",
                 "optical flow",
             ],
             inputs=[
@@ -44,9 +45,11 @@ class TrackingPreprocessor(io.ComfyNode):
                 fps_input(),
                 io.Combo.Input(
                     "tracker",
-                    options=["lucas_kanade"],
-                    default="lucas_kanade",
-                    tooltip="lucas_kanade: part of this pack (Apache-2.0), needs no weights, runs on CPU and GPU.",
+                    options=["auto", "lucas_kanade"],
+                    default="auto",
+                    tooltip="lucas_kanade: part of this pack (Apache-2.0), needs no weights, runs on CPU and GPU. "
+                    "auto: AllTracker (MIT) where its weights lie in models/pointvid_trackers (`pointvid download "
+                    "alltracker`), else lucas_kanade. Others come from Load Point Tracker.",
                 ),
                 io.Int.Input(
                     "grid_size",
@@ -100,6 +103,21 @@ class TrackingPreprocessor(io.ComfyNode):
                     advanced=True,
                     tooltip="Where the random points fall.",
                 ),
+                types.PointTracker.Input(
+                    "point_tracker",
+                    optional=True,
+                    tooltip="From Load Point Tracker; goes before the tracker chosen by name.",
+                ),
+                io.Combo.Input(
+                    "queries",
+                    options=["auto", "grid", "dense", "paper"],
+                    default="auto",
+                    optional=True,
+                    advanced=True,
+                    tooltip="Which points are followed. grid: grid_size and random_points. dense: every pixel. paper: "
+                    "its preset for SpaTracker, at most 800 points of a grid in the mask. auto: dense with AllTracker, "
+                    "which computes all of them anyway, else grid.",
+                ),
             ],
             outputs=[
                 types.PointTracks.Output(display_name="tracks", tooltip="The sparse 3D tracks."),
@@ -134,6 +152,8 @@ class TrackingPreprocessor(io.ComfyNode):
         interpolation="displacement",
         trail=8,
         seed=0,
+        point_tracker=None,
+        queries="auto",
     ) -> io.NodeOutput:
         """Track on the host's device; everything that leaves the node is on the CPU."""
         from ..pointvid.densify import densify
@@ -141,6 +161,7 @@ class TrackingPreprocessor(io.ComfyNode):
         from ..pointvid.render import draw_tracks
         from ..pointvid.trackers.pipeline import track_clip
         from .depth_input import read_depth
+        from .hosted_tracker import automatic_tracker
         from .images import ImageFrames, to_bool_mask, to_image
 
         progress = host_progress()
@@ -148,6 +169,8 @@ class TrackingPreprocessor(io.ComfyNode):
         clip = video.shape[:3]
         if clip[0] < 2:
             raise PointVidError("image has 1 frame, expected at least 2: one frame has no motion to track")
+        if point_tracker is None:
+            point_tracker = automatic_tracker() if tracker == "auto" else tracker
         third = read_depth(depth, clip, depth_mapping, depth_near, depth_far, depth_unit, fov)
         found = track_clip(
             video,
@@ -155,10 +178,11 @@ class TrackingPreprocessor(io.ComfyNode):
             third.maps,
             third.camera,
             third.unit,
-            tracker,
+            point_tracker,
             everything=track_everything,
             grid=grid_size,
             extra=random_points,
+            queries=queries,
             smooth=smooth,
             seed=seed,
             fps=fps,
@@ -172,11 +196,11 @@ class TrackingPreprocessor(io.ComfyNode):
             densify(tracks, foreground, interpolation, object_map=objects),
             to_image(overlay),
             foreground[None].float(),
-            report(found, smooth, depth is not None),
+            report(found, getattr(point_tracker, "name", point_tracker), smooth, depth is not None),
         )
 
 
-def report(found, smooth: bool, has_depth: bool) -> str:
+def report(found, tracker: str, smooth: bool, has_depth: bool) -> str:
     """How good the tracks are, in a few lines."""
     quality = found.quality
     jitter = f"{quality.jitter:.2f} px" + (f", {quality.jitter_smoothed:.2f} px after smoothing" if smooth else "")
@@ -184,6 +208,7 @@ def report(found, smooth: bool, has_depth: bool) -> str:
     return "\n".join(
         (
             f"{quality.points} points of {source}, {int(found.mask.sum())} pixels",
+            f"tracker: {tracker}",
             f"visible: {quality.valid:.0%} of the time, {quality.survival:.0%} in the last frame",
             f"jitter: {jitter}",
             f"depth: {found.tracks.depth_unit if has_depth else 'none given, the points are flat'}",

@@ -9,6 +9,9 @@ POINT_MAP
     A `pointvid.point_map.PointMap`: `points` float32 [T, H, W, 3], where entry (row v, column u) of EVERY frame holds
     the (u, v, depth) that pixel (u, v) of the first frame has then, and `mask` bool [H, W], the foreground of the first
     frame; `camera`, `depth_unit` and `fps` as above.
+POINT_TRACKER
+    Something that follows points, as `pointvid.trackers.base.Tracker` says: `track(video, queries, depth, ...)`. Its
+    network is in the host's memory management.
 
 All tensors are on the CPU. Nodes of other packs may read these attributes; the values are never changed in place.
 Everything else uses the host's own sockets.
@@ -20,6 +23,7 @@ from comfy_api.latest import io
 
 PointTracks = io.Custom("POINT_TRACKS")
 PointMap = io.Custom("POINT_MAP")
+PointTracker = io.Custom("POINT_TRACKER")
 
 # Core's geometry packets: dicts documented at the head of comfy_extras/nodes_depth_anything_3.py and nodes_moge.py.
 DepthAnything3Geometry = io.Custom("DA3_GEOMETRY")

@@ -10,6 +10,9 @@ import pytest
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does, before torch is loaded
 
 ROOT = Path(__file__).resolve().parent.parent
+os.environ["POINTVID_MODELS"] = str(
+    ROOT / "tests" / "no_models"
+)  # what this machine has downloaded is no test's matter
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

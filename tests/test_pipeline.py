@@ -52,6 +52,33 @@ def test_a_mask_of_objects_is_kept():
     assert len(result.tracks.queries.unique(dim=0)) == result.tracks.num_points == result.quality.points
 
 
+def test_the_papers_queries_lie_in_the_mask_and_want_one():
+    mask = torch.zeros(SIZE, dtype=torch.bool)
+    mask[20:41, 30:51] = True
+    result = track_clip(clip(), mask, tracker=Oracle(), queries="paper", smooth=False)
+    u, v = result.tracks.queries.round().long().unbind(-1)
+    assert mask[v, u].all()
+    # 80 x 80 points between margins of 8 on 512 x 384, scaled to the clip: 1.18 px by 0.78 px apart.
+    assert result.tracks.num_points == pytest.approx(21 / 1.177 * 21 / 0.776, rel=0.1)
+    assert (result.tracks.object_id == 1).all()
+    with pytest.raises(PointVidError, match="queries is 'paper' and mask is not given"):
+        track_clip(clip(), tracker=Oracle(), queries="paper")
+    with pytest.raises(PointVidError, match="queries is 'all', expected one of auto, grid, dense, paper"):
+        track_clip(clip(), tracker=Oracle(), queries="all")
+
+
+def test_a_tracker_that_follows_every_pixel_is_asked_for_all():
+    class Dense(Oracle):
+        follows_every_pixel = True
+
+    result = track_clip(clip(), tracker=Dense())
+    assert result.tracks.num_points == result.mask.sum()
+    assert abs(result.tracks.num_points - 21 * 21) < 40
+    assert (
+        track_clip(clip(), tracker=Dense(), queries="grid", grid=10, extra=0, everything=True).tracks.num_points == 100
+    )
+
+
 def test_everything():
     result = track_clip(clip(), tracker=Oracle(), grid=10, extra=0, everything=True)
     assert result.mask.all()

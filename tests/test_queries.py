@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from pointvid.errors import PointVidError
-from pointvid.trackers.queries import grid_and_foreground_queries, grid_queries
+from pointvid.trackers.queries import dense_queries, grid_and_foreground_queries, grid_queries
 
 
 def test_grid_by_hand():
@@ -46,3 +46,17 @@ def test_a_tiny_mask_is_used_up_before_the_rest():
 def test_mask_of_another_size():
     with pytest.raises(PointVidError, match="mask is 20x60, clip is 40x60"):
         grid_and_foreground_queries((40, 60), torch.ones(20, 60, dtype=torch.bool))
+
+
+def test_dense_queries_are_the_pixels_of_the_mask_in_row_order():
+    mask = torch.zeros(4, 5, dtype=torch.bool)
+    mask[1, 2:4] = mask[3, 0] = True
+    assert dense_queries((4, 5), mask).tolist() == [[2, 1], [3, 1], [0, 3]]
+    assert len(dense_queries((4, 5))) == 20
+
+
+def test_too_many_pixels_are_thinned_evenly():
+    queries = dense_queries((30, 60), most=200)
+    assert len(queries) == 200  # every third row and column
+    assert queries[:2].tolist() == [[1, 1], [4, 1]]
+    assert queries[-1].tolist() == [58, 28]

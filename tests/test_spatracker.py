@@ -13,7 +13,8 @@ from pointvid.trackers.spatracker.correlation import LocalCorrelation
 from pointvid.trackers.spatracker.embedding import position
 from pointvid.trackers.spatracker.model import UNUSED, SpaTrackerConfig, SpaTrackerNet
 from pointvid.trackers.spatracker.planes import AXES, Planes, splat
-from pointvid.trackers.spatracker.tracker import SpaTracker, paper_queries
+from pointvid.trackers.spatracker.queries import paper_queries
+from pointvid.trackers.spatracker.tracker import SpaTracker
 from pointvid.video import write_video
 
 from . import spatracker_reference as reference

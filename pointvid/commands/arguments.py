@@ -47,12 +47,23 @@ def add_tracking(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--all", action="store_true", help="keep the tracks of the background too")
     parser.add_argument(
         "--tracker",
-        default="lucas_kanade",
+        default="auto",
         metavar="NAME",
-        help="lucas_kanade (default, needs no weights), alltracker or spatracker (both need --weights; those of "
-        "spatracker are CC BY-NC: no commercial use)",
+        help="lucas_kanade (needs no weights), alltracker, spatracker (weights are CC BY-NC: no commercial use), or "
+        "auto (default): alltracker where its weights are there, else lucas_kanade",
     )
-    parser.add_argument("--weights", metavar="FILE", help="the tracker's published weights, downloaded by yourself")
+    parser.add_argument(
+        "--weights",
+        metavar="FILE",
+        help="the tracker's published weights (default: what `pointvid download` fetched)",
+    )
+    parser.add_argument(
+        "--queries",
+        choices=("auto", "grid", "dense", "paper"),
+        default="auto",
+        help="which points to follow: grid (see --grid), dense (every pixel), paper (its preset for spatracker, needs "
+        "--mask), or auto (default): dense with alltracker, else grid",
+    )
     parser.add_argument(
         "--grid",
         type=int,

@@ -17,6 +17,7 @@ from ..densify import densify
 from ..errors import PointVidError
 from ..nearest import nearest_tracks
 from ..trackers.base import Tracker, create_tracker
+from ..trackers.known_weights import find_weights, tracker_of
 from ..trackers.pipeline import TrackedClip, track_clip
 from ..tracks import PointTracks
 from ..video import VideoFile
@@ -41,6 +42,7 @@ def track_and_write(
     if video.shape[0] < 2:
         raise PointVidError(f"{video.name} has 1 frame, expected at least 2: one frame has no motion to track")
     began = time.perf_counter()
+    name, weights = choose_tracker(args.tracker, args.weights)
     with Bars() as progress:
         clip = track_clip(
             video,
@@ -48,14 +50,15 @@ def track_and_write(
             depth,
             camera,
             depth_unit="relative" if depth is None else "metric",
-            tracker=_tracker(args),
+            tracker=_tracker(name, weights, args.queries),
             everything=args.all,
             grid=args.grid,
             extra=args.grid**2 // 4,
+            queries=args.queries,
             smooth=not args.no_smooth,
             progress=progress,
         )
-        report = _report(video, clip, args, time.perf_counter() - began)
+        report = _report(video, clip, name, args, time.perf_counter() - began)
         cloud = clip.tracks
         if clip.found_by != "everything":
             cloud = _every_pixel(clip, video[0])
@@ -69,11 +72,36 @@ def track_and_write(
         )
 
 
-def _tracker(args: argparse.Namespace) -> Tracker:
-    if not args.weights:
-        return create_tracker(args.tracker)
+def choose_tracker(name: str, weights: str | Path | None) -> tuple[str, Path | None]:
+    """The tracker that `name` and `weights` of the command line mean, and its file where it needs one.
+
+    "auto" is AllTracker where its weights are named or lie in the models folder, else Lucas-Kanade. The licence of
+    SpaTracker's weights forbids commercial use: it must be asked for by its name.
+
+    Raises:
+        PointVidError: "auto" with weights of SpaTracker, or of no tracker.
+    """
+    if name != "auto":
+        needs = name in ("alltracker", "spatracker")
+        return name, Path(weights) if weights else find_weights(name) if needs else None
+    if weights:
+        name = tracker_of(weights)
+        if name != "alltracker":
+            raise PointVidError(
+                f"weights is {Path(weights).name}, which is of {name}: CC BY-NC 4.0, no commercial use; "
+                f"say --tracker {name} where that fits"
+            )
+        return name, Path(weights)
+    found = find_weights("alltracker")
+    return ("alltracker", found) if found else ("lucas_kanade", None)
+
+
+def _tracker(name: str, weights: Path | None, queries: str) -> Tracker:
+    if not weights:
+        return create_tracker(name)
+    options = {"companions": 80} if name == "spatracker" and queries == "paper" else {}
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    return create_tracker(args.tracker, weights=args.weights, device=device)
+    return create_tracker(name, weights=weights, device=device, **options)
 
 
 def _every_pixel(clip: TrackedClip, frame0: Tensor) -> PointTracks:
@@ -88,7 +116,7 @@ def _every_pixel(clip: TrackedClip, frame0: Tensor) -> PointTracks:
     )
 
 
-def _report(video: VideoFile, clip: TrackedClip, args: argparse.Namespace, seconds: float) -> dict:
+def _report(video: VideoFile, clip: TrackedClip, tracker: str, args: argparse.Namespace, seconds: float) -> dict:
     frames, height, width, _ = video.shape
     file_height, file_width = video.source_size
     return {
@@ -102,7 +130,7 @@ def _report(video: VideoFile, clip: TrackedClip, args: argparse.Namespace, secon
         },
         "camera": dict(zip(("fx", "fy", "cx", "cy"), clip.tracks.camera.intrinsics)),
         "depth_unit": clip.tracks.depth_unit,
-        "tracker": args.tracker,
+        "tracker": tracker,
         "smoothed": not args.no_smooth,
         "foreground": {"found_by": clip.found_by, "pixels": int(clip.mask.sum())},
         "quality": {name: round(value, 4) for name, value in asdict(clip.quality).items()},
@@ -115,6 +143,7 @@ def _summary(report: dict, written: list[Path]) -> list[tuple[str, object]]:
     rows: list[tuple[str, object]] = [
         ("clip", f"{clip['file']}, {clip['frames']} frames of {clip['size']} at {clip['fps']:g} fps"),
         ("foreground", f"{foreground['pixels']} pixels, {FOUND_BY[foreground['found_by']]}"),
+        ("tracker", report["tracker"]),
         ("tracks", f"{quality['points']}, {100 * quality['survival']:.0f} % visible in the last frame"),
         ("jitter", f"{quality['jitter']:.2f} px as tracked, {quality['jitter_smoothed']:.2f} px as written"),
         ("depth", report["depth_unit"]),

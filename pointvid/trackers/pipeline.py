@@ -9,12 +9,16 @@ from torch import Tensor
 
 from ..camera import Camera
 from ..errors import PointVidError
+from ..memory import memory_error
 from ..progress import Progress, silent
 from ..smoothing import smooth_tracks
 from ..tracks import PointTracks
 from .base import DepthMaps, Frames, Tracker, create_tracker
 from .foreground import mask_from_tracks, moving_foreground
-from .queries import grid_and_foreground_queries
+from .queries import dense_queries, grid_and_foreground_queries
+from .spatracker.queries import paper_queries
+
+QUERIES = ("auto", "grid", "dense", "paper")
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,7 @@ def track_clip(
     everything: bool = False,
     grid: int = 80,
     extra: int = 1600,
+    queries: str = "auto",
     smooth: bool = True,
     seed: int = 0,
     fps: float | None = None,
@@ -83,6 +88,9 @@ def track_clip(
         everything: every pixel is foreground.
         grid: query points a side, over the whole image.
         extra: random query pixels, in the mask where one is given.
+        queries: "grid" (those two); "dense", every pixel (`queries.dense_queries`); "paper", the published preset for
+            SpaTracker (`spatracker.queries.paper_queries`; needs a mask); or "auto": dense for a tracker that follows
+            every pixel anyway, else grid.
         smooth: smooth the tracks in time (Kalman, RTS).
         seed: of the random pixels.
         fps: frames a second; None takes `video.fps` where there is one, else 8.
@@ -94,14 +102,13 @@ def track_clip(
         if everything:
             raise PointVidError("mask is given and everything is to be tracked; expected one of the two")
         _check_mask(mask, (height, width))
-    queries = grid_and_foreground_queries((height, width), None if mask is None else mask != 0, grid, extra, seed)
-    if mask is not None:
-        # The background is not asked for: a tracker that wants context adds its own.
-        u, v = queries.long().unbind(-1)
-        queries = queries[(mask != 0).cpu()[v, u]]
     follower = create_tracker(tracker) if isinstance(tracker, str) else tracker
+    foreground = None if mask is None else mask != 0
+    points = _queries(queries, follower, (height, width), foreground, grid, extra, seed)
     fps = float(fps or getattr(video, "fps", None) or 8.0)
-    tracks = follower.track(video, queries, depth, progress, camera, fps, depth_unit)
+    what = f"while tracking {len(points)} points through {video.shape[0]} frames of {height}x{width}"
+    with memory_error(what, "use a smaller or shorter clip, or fewer points"):
+        tracks = follower.track(video, points, depth, progress, camera, fps, depth_unit)
     device = tracks.uvd.device
     object_map = None
     if everything:
@@ -113,11 +120,40 @@ def track_clip(
         tracks = tracks.replace(object_id=foreground.object_id).select(foreground.moving)
     else:
         found_by, ids = "mask", mask.to(device).to(torch.int32)
-        u, v = queries.to(device).long().unbind(-1)
+        u, v = points.to(device).round().long().unbind(-1)
         tracks = tracks.replace(object_id=ids[v, u])
         object_map, mask = ids, ids != 0
     smoothed = smooth_tracks(tracks) if smooth and tracks.num_frames > 2 else tracks
     return TrackedClip(smoothed, mask, object_map, _quality(tracks, smoothed), found_by)
+
+
+def _queries(
+    kind: str,
+    follower: Tracker,
+    size: tuple[int, int],
+    mask: Tensor | None,
+    grid: int,
+    extra: int,
+    seed: int,
+) -> Tensor:
+    """float32 [N, 2]; of the foreground alone where it is known."""
+    if kind not in QUERIES:
+        raise PointVidError(f"queries is {kind!r}, expected one of {', '.join(QUERIES)}")
+    if kind == "auto":
+        kind = "dense" if getattr(follower, "follows_every_pixel", False) else "grid"
+    if kind == "dense":
+        return dense_queries(size, mask)
+    if kind == "paper":
+        if mask is None:
+            raise PointVidError("queries is 'paper' and mask is not given; expected one, that preset starts in it")
+        points = paper_queries(mask, seed)
+    else:
+        points = grid_and_foreground_queries(size, mask, grid, extra, seed)
+    if mask is None:
+        return points
+    # The background is not asked for: a tracker that wants context adds its own.
+    u, v = points.round().long().unbind(-1)
+    return points[mask.cpu()[v, u]]
 
 
 def _check_mask(mask: Tensor, size: tuple[int, int]) -> None:

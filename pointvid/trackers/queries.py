@@ -20,6 +20,23 @@ def grid_queries(image_size: tuple[int, int], grid: int = 80) -> Tensor:
     return torch.stack((u.repeat(len(v)), v.repeat_interleave(len(u))), -1)
 
 
+def dense_queries(image_size: tuple[int, int], mask: Tensor | None = None, most: int = 131072) -> Tensor:
+    """Every pixel (u, v) of the mask, in row order; for trackers that follow all pixels at once.
+
+    Args:
+        image_size: (H, W) in pixels.
+        mask: bool [H, W]; None is the whole image.
+        most: where there are more, only every second (third, ...) row and column is taken.
+    Returns:
+        float32 [N, 2] whole pixels.
+    """
+    inside = torch.ones(image_size, dtype=torch.bool) if mask is None else mask.cpu() != 0
+    step = 1
+    while len(pixels := inside[step // 2 :: step, step // 2 :: step].nonzero()) > most:
+        step += 1
+    return (pixels.flip(-1) * step + step // 2).float()
+
+
 def random_queries(where: Tensor, count: int, seed: int = 0) -> Tensor:
     """Up to `count` different pixels (u, v) of bool `where` [H, W], drawn evenly; float32 [n, 2], seeded."""
     pixels = where.nonzero().flip(-1)

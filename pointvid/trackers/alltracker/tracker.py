@@ -18,7 +18,10 @@ from ..lift import lift_tracks
 from ..weights import load_weights, read_weights
 from .model import AllTrackerConfig, AllTrackerNet
 
-SOURCE = "alltracker.pth or alltracker_tiny.pth of the project aharley/alltracker (MIT licence)"
+SOURCE = (
+    "alltracker.pth or alltracker_tiny.pth of the project aharley/alltracker (MIT licence); "
+    "`pointvid download alltracker` fetches it"
+)
 
 
 class AllTracker:
@@ -37,6 +40,8 @@ class AllTracker:
     Raises:
         PointVidError: no weights, or a file whose tensors are not those of the network.
     """
+
+    follows_every_pixel = True
 
     def __init__(
         self,
@@ -87,6 +92,12 @@ class AllTracker:
         uvd = lift_tracks(uv, visible, depth)
         unit = "relative" if depth is None else depth_unit
         return PointTracks(uvd, visible, tuple(size), camera or Camera.default(tuple(size)), unit, fps, color)
+
+    def memory_needed(self, video_shape: tuple[int, ...], queries: int) -> int:
+        """Bytes that tracking takes beside the weights, roughly."""
+        height, width = video_shape[1:3]
+        scale = min(1.0, self.longest / max(height, width))
+        return int(85 * (height * width * scale**2 / 64) ** 2) + 200 * queries + 2**28
 
     def _images(self, video: Frames, first: Tensor) -> Iterator[Tensor]:
         """The frames as the network takes them."""

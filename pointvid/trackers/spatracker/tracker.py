@@ -15,13 +15,13 @@ from ...tracks import PointTracks
 from ..base import DepthMaps, Frames, check_clip
 from ..weights import load_weights, read_weights
 from .model import UNUSED, SpaTrackerConfig, SpaTrackerNet
+from .queries import SIZE, network_grid
 
-SOURCE = "spaT_final.pth of the project henry123-boy/SpaTracker (weights CC BY-NC 4.0: no commercial use)"
-SIZE = (384, 512)
-"""(H, W) the network sees, whatever the clip's shape; as in the authors' demo."""
-
+SOURCE = (
+    "spaT_final.pth of the project henry123-boy/SpaTracker (weights CC BY-NC 4.0: no commercial use); "
+    "`pointvid download spatracker` says how to get it"
+)
 _SUPPORT = 6
-_PAPER_GRID, _PAPER_MOST = 80, 800
 
 
 class SpaTracker:
@@ -97,7 +97,7 @@ class SpaTracker:
         # Pixels scale from the corner's centre, not from the corner: so the weights are used by their authors.
         scale = queries.new_tensor([SIZE[1] / width, SIZE[0] / height])
         own = F.pad((queries * scale).to(device), (1, 0))
-        points = torch.cat((self._companions(frames).to(device), own, F.pad(_grid(_SUPPORT).to(device), (1, 0))))
+        points = torch.cat((self._companions(frames).to(device), own, F.pad(network_grid(_SUPPORT).to(device), (1, 0))))
         points = torch.cat((points, _depth_at(maps, points)), 1)
         uvd, seen = self.net(images, maps, points, self.steps, progress)
         mine = slice(self.companions**2, self.companions**2 + len(queries))
@@ -112,44 +112,18 @@ class SpaTracker:
         size = (height, width)
         return PointTracks(torch.cat((uv, d), -1), seen, size, camera or Camera.default(size), depth_unit, fps, color)
 
+    def memory_needed(self, video_shape: tuple[int, ...], queries: int) -> int:
+        """Bytes that tracking takes beside the weights, roughly."""
+        window, tracks = self.net.config.window, queries + self.companions**2
+        return 8 * 2**20 * video_shape[0] + 2**16 * window * tracks + 2**29
+
     def _companions(self, frames: int) -> Tensor:
         """float32 [n, 3]: frame, u, v in the network's pixels."""
         if not self.companions:
             return torch.zeros(0, 3)
         generator = torch.Generator().manual_seed(self.seed)
         when = torch.randint(frames, (self.companions**2, 1), generator=generator)
-        return torch.cat((when.float(), _grid(self.companions)), 1)
-
-
-def paper_queries(mask: Tensor, seed: int = 0) -> Tensor:
-    """The queries of the paper's preset (grid 80, downsample 1): grid points in the mask, at most 800 of them.
-
-    To be tracked by `SpaTracker(companions=80)`.
-
-    Args:
-        mask: bool [H, W], the foreground of frame 0.
-        seed: of the choice where there are more.
-    Returns:
-        float32 [n, 2], pixels (u, v) of the clip.
-    Raises:
-        PointVidError: no grid point is in the mask.
-    """
-    height, width = mask.shape
-    points = _grid(_PAPER_GRID)
-    column, row = points.round().long().unbind(-1)
-    seen = F.interpolate(mask[None, None].float(), SIZE)[0, 0].bool().cpu()
-    points = points[seen[row, column]]
-    if not len(points):
-        raise PointVidError("mask holds no point of the 80x80 grid, expected a larger foreground")
-    order = torch.randperm(len(points), generator=torch.Generator().manual_seed(seed))[:_PAPER_MOST]
-    return points[order] * torch.tensor([width / SIZE[1], height / SIZE[0]])
-
-
-def _grid(side: int) -> Tensor:
-    """float32 [side^2, 2], (u, v) over the network's image, some pixels from its border."""
-    margin = SIZE[1] // 64
-    v, u = (torch.linspace(margin, length - margin, side) for length in SIZE)
-    return torch.stack(torch.meshgrid(v, u, indexing="ij")[::-1], -1).flatten(0, 1)
+        return torch.cat((when.float(), network_grid(self.companions)), 1)
 
 
 def _resized(frame: Tensor, device: torch.device) -> Tensor:

@@ -1,0 +1,80 @@
+"""Tracker weights are told apart by their keys, found by their names, and never chosen against their licence."""
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from pointvid.commands.tracking import choose_tracker
+from pointvid.errors import PointVidError
+from pointvid.model_folder import VARIABLE, models_folder
+from pointvid.trackers.alltracker.model import AllTrackerConfig, AllTrackerNet
+from pointvid.trackers.known_weights import FOLDER, find_weights, tracker_of
+from pointvid.trackers.pipeline import track_clip
+from pointvid.trackers.spatracker.model import SpaTrackerConfig, SpaTrackerNet
+
+from .command_line import moving_square
+
+
+def nothing_but_keys(net):
+    """A state dict with the published names and a value each."""
+    return {key: torch.zeros(1) for key in net.state_dict()}
+
+
+@pytest.fixture
+def models(tmp_path, monkeypatch):
+    """A models folder with every published file in it."""
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    folder = tmp_path / FOLDER
+    folder.mkdir()
+    with torch.device("meta"):
+        large, small = (AllTrackerNet(AllTrackerConfig(small=small)) for small in (False, True))
+        spatracker = SpaTrackerNet(SpaTrackerConfig())
+    torch.save(nothing_but_keys(large), folder / "alltracker.pth")
+    save_file(nothing_but_keys(small), folder / "alltracker_tiny.safetensors")
+    torch.save({"model": nothing_but_keys(spatracker)}, folder / "spaT_final.pth")
+    (folder / "alltracker.txt").write_text("notes", encoding="ascii")
+    return folder
+
+
+def test_files_are_told_apart_by_their_keys(models):
+    found = {path.name: tracker_of(path) for path in models.iterdir() if path.suffix != ".txt"}
+    assert found == {
+        "alltracker.pth": "alltracker",
+        "alltracker_tiny.safetensors": "alltracker",
+        "spaT_final.pth": "spatracker",
+    }
+    save_file({"updateformer.norm": torch.zeros(1)}, models / "cotracker.safetensors")
+    with pytest.raises(PointVidError, match=r"cotracker\.safetensors holds updateformer\.norm, expected"):
+        tracker_of(models / "cotracker.safetensors")
+    with pytest.raises(PointVidError, match=r"alltracker\.txt cannot be read"):
+        tracker_of(models / "alltracker.txt")
+
+
+def test_auto_is_alltracker_where_its_weights_are_and_never_spatracker(models):
+    assert models_folder() == models.parent
+    assert choose_tracker("auto", None) == ("alltracker", models / "alltracker.pth")
+    (models / "alltracker.pth").unlink()
+    assert choose_tracker("auto", None) == ("alltracker", models / "alltracker_tiny.safetensors")
+    (models / "alltracker_tiny.safetensors").unlink()
+    assert choose_tracker("auto", None) == ("lucas_kanade", None)
+    assert choose_tracker("spatracker", None) == ("spatracker", models / "spaT_final.pth")
+    with pytest.raises(
+        PointVidError, match=r"spaT_final\.pth, which is of spatracker: CC BY-NC .* --tracker spatracker"
+    ):
+        choose_tracker("auto", models / "spaT_final.pth")
+
+
+def test_no_folder_is_no_weights(tmp_path, monkeypatch):
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "nowhere"))
+    assert find_weights("alltracker") is None
+    assert choose_tracker("auto", None) == ("lucas_kanade", None)
+    assert choose_tracker("alltracker", None) == ("alltracker", None)
+
+
+def test_out_of_memory_says_what_to_change():
+    class Greedy:
+        def track(self, *_):
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 80 GiB")
+
+    with pytest.raises(PointVidError, match="out of memory while tracking 36 points through 6 frames of 96x128; use a"):
+        track_clip(moving_square(), tracker=Greedy(), everything=True, grid=6, extra=0)
