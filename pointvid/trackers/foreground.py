@@ -15,6 +15,10 @@ from ..errors import PointVidError
 from ..tracks import PointTracks
 
 
+class NothingMoves(PointVidError):
+    """No track departs from the camera's motion: without a mask there is no foreground."""
+
+
 @dataclass(frozen=True, eq=False)
 class Foreground:
     """Which tracks move on their own.
@@ -40,7 +44,7 @@ def moving_foreground(tracks: PointTracks, threshold: float = 2.0, seed: int = 0
     explains; and a still object is never found. Give a mask there.
 
     Raises:
-        PointVidError: nothing moves by itself.
+        NothingMoves: nothing moves by itself.
     """
     frames, count = tracks.visible.shape
     chosen = torch.linspace(0, frames - 1, min(frames, 9)).round().long().unique()[1:]
@@ -61,7 +65,7 @@ def moving_foreground(tracks: PointTracks, threshold: float = 2.0, seed: int = 0
     share = moving[index].float().mean(-1)
     moving = torch.where(moving, share > 0.35, share > 0.65)
     if not moving.any():
-        raise PointVidError(
+        raise NothingMoves(
             f"no foreground: none of {count} tracks departs from the camera's motion by more than {threshold:g} px; "
             "give a mask, or track everything (--all)"
         )
