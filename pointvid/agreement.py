@@ -21,7 +21,7 @@ class GenerationFigures:
             point's colour in frame 0 and the video where the point is said to be later.
         agreement_shuffled: the same with the trajectories dealt out to other points: what tracks that know nothing get.
         agreement_still: the same with points that do not move: what tracks that miss the motion get.
-        rigidity: how much distances between neighbours change, root mean square, relative to the distance, in 3D.
+        rigidity: how much distances between neighbours change, root mean square, relative to the distances, in 3D.
         motion_px: how far points are from their start in the last frame, mean, pixels.
         points: foreground points there are.
     """

@@ -1,15 +1,42 @@
-"""Reading whatever holds tracks: a track file or a training sample."""
+"""Reading whatever holds tracks: a track file or a training sample; and what can be measured, a video too."""
 
 from __future__ import annotations
 
+import zipfile
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
 
 from ..errors import PointVidError
+from ..point_map import PointMap
+from ..progress import Progress
 from ..sample import read_sample
+from ..tapvid3d import read_tapvid3d, read_tapvid3d_video
 from ..track_file import load_tracks
 from ..tracks import PointTracks
+from ..video import read_clip
+
+GRID = 48
+"""Points a side that a video is followed by to be measured."""
+
+
+@dataclass(frozen=True, eq=False)
+class Measurable:
+    """What a file holds to measure.
+
+    Attributes:
+        points: the tracks of a track file or a tracked video, the point map of a sample.
+        video: uint8 [T, H, W, 3], or None.
+        object_map: int32 [H, W], or None.
+        tracked: the points were found in the video just now.
+    """
+
+    points: PointTracks | PointMap
+    video: Tensor | None = None
+    object_map: Tensor | None = None
+    tracked: bool = False
 
 
 def read_tracks(path: str) -> tuple[PointTracks, Tensor | None]:
@@ -27,3 +54,43 @@ def read_tracks(path: str) -> tuple[PointTracks, Tensor | None]:
         sample = read_sample(path)
         return sample.point_map.to_tracks(sample.video[0]), sample.video
     raise PointVidError(f"{path} ends in {suffix or 'nothing'}, expected tracks (.npz) or a sample (.pointvid.tar)")
+
+
+def read_points(path: str, video: str | None, progress: Progress) -> Measurable:
+    """Read a track file (also TAPVid-3D's), a sample or a video.
+
+    A video is tracked: what moves in it, or all of it where nothing does.
+
+    Args:
+        path: the file.
+        video: the clip that belongs to the points; goes before a sample's own.
+    Raises:
+        PointVidError: unreadable.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix == ".npz" and _is_tapvid3d(path):
+        return Measurable(read_tapvid3d(path), read_clip(video).frames if video else read_tapvid3d_video(path))
+    if suffix == ".npz":
+        return Measurable(load_tracks(path), read_clip(video).frames if video else None)
+    if suffix == ".tar":
+        sample = read_sample(path)
+        return Measurable(sample.point_map, read_clip(video).frames if video else sample.video, sample.object_map)
+    from ..trackers.foreground import NothingMoves, moving_foreground
+    from ..trackers.pipeline import track_clip
+
+    clip = read_clip(path)
+    # Smoothing would hide what is to be measured.
+    options = {"everything": True, "grid": GRID, "extra": 0, "smooth": False}
+    tracks = track_clip(clip.frames, **options, fps=clip.fps, progress=progress).tracks
+    with suppress(NothingMoves):
+        found = moving_foreground(tracks)
+        tracks = tracks.replace(object_id=found.object_id).select(found.moving)
+    return Measurable(tracks, clip.frames, tracked=True)
+
+
+def _is_tapvid3d(path: str) -> bool:
+    """Whether an npz holds TAPVid-3D's arrays; what is no npz at all is for the reader of track files to refuse."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return "tracks_XYZ.npy" in archive.namelist()

@@ -3,8 +3,9 @@
 All take `PointTracks` or `PointMap` and give a `Measurement`; they compute on the CPU in double precision.
 """
 
-from .accuracy import PositionErrors, TapVid3DScores, position_errors, tapvid3d_metrics
+from .accuracy import PositionErrors, TapVid3DScores, position_errors, tapvid3d_curves, tapvid3d_metrics
 from .color import color_constancy
+from .measure import MetricReport, measure
 from .measurement import Measurement
 from .motion import motion
 from .reconstruction import matched, reconstruction
@@ -15,12 +16,14 @@ from .temporal import acceleration, smoothness, speed
 
 __all__ = [
     "Measurement",
+    "MetricReport",
     "ObjectShape",
     "PositionErrors",
     "TapVid3DScores",
     "acceleration",
     "color_constancy",
     "matched",
+    "measure",
     "motion",
     "position_errors",
     "reconstruction",
@@ -30,6 +33,7 @@ __all__ = [
     "shape_constancy",
     "smoothness",
     "speed",
+    "tapvid3d_curves",
     "tapvid3d_metrics",
     "track_video",
 ]

@@ -13,6 +13,9 @@ from torch import Tensor
 
 from ..errors import PointVidError
 from ..tracks import PointTracks
+from .measurement import Measurement
+from .reconstruction import matched
+from .trajectories import Points
 
 THRESHOLDS = (1, 2, 4, 8, 16)
 SCALINGS = ("none", "median")
@@ -78,6 +81,31 @@ def tapvid3d_metrics(predicted: PointTracks, truth: PointTracks, scaling: str = 
     jaccard = tuple(_jaccard(near, predicted.visible, truth.visible) for near in right)
     oa = (predicted.visible == truth.visible).double().mean().item()
     return TapVid3DScores(_mean(within), _mean(jaccard), oa, within, jaccard, scale)
+
+
+def tapvid3d_curves(points: Points, reference: Points, scaling: str = "none") -> tuple[Measurement, ...]:
+    """The scores "apd", "aj" and "oa" of what both have in common (`matched`), with their course over the frames."""
+    predicted, truth = matched(points, reference)
+    whole = tapvid3d_metrics(predicted, truth, scaling)
+    if scaling != "none":  # one scale for the clip, not one a frame
+        predicted = predicted.replace(uvd=predicted.uvd * predicted.uvd.new_tensor([1, 1, whole.scale]))
+    frames = [
+        tapvid3d_metrics(
+            *(one.replace(uvd=one.uvd[t : t + 1], visible=one.visible[t : t + 1]) for one in (predicted, truth))
+        )
+        for t in range(truth.num_frames)
+    ]
+    return tuple(
+        Measurement(
+            name,
+            "",
+            getattr(whole, name),
+            tuple(getattr(frame, name) for frame in frames),
+            "higher",
+            truth.visible.double().mean().item(),
+        )
+        for name in ("apd", "aj", "oa")
+    )
 
 
 def position_errors(predicted: PointTracks, truth: PointTracks, frame: int | None = -1) -> PositionErrors:

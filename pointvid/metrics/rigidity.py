@@ -20,8 +20,8 @@ def rigidity(points: Points, k: int = 8, object_map: Tensor | None = None, relat
         points: tracks or a point map.
         k: neighbours a point.
         object_map: int [H, W], see `trajectories`.
-        relative: per cent of the mean distance in frame 0, which makes clips of different resolution and different
-            scale comparable, instead of metres.
+        relative: per cent of the neighbours' distances in frame 0 (root mean square) instead of metres: makes clips of
+            different scale comparable, and scaling everything by s scores |s - 1|.
     Returns:
         "rigidity" in m (rel), or "rigidity_relative" in %. The value is taken over frames 1.. together.
     """
@@ -29,7 +29,7 @@ def rigidity(points: Points, k: int = 8, object_map: Tensor | None = None, relat
     objects = found.object_id if len(found.object_id.unique()) > 1 else None
     graph = rigidity_graph(found.xyz[0].nan_to_num(), found.counted[0], k, objects)
     rest = _lengths(found.xyz[0], graph.source, graph.target)
-    scale = 100 / rest.mean().clamp(min=1e-12).item() if relative and len(rest) else 1.0
+    scale = 100 / rest.square().mean().sqrt().clamp(min=1e-12).item() if relative and len(rest) else 1.0
     per_frame, squares, judged = [0.0 if len(rest) else float("nan")], 0.0, 0
     for t in range(1, len(found.xyz)):  # frame by frame: a dense map has millions of edges in all
         both = found.counted[t, graph.source] & found.counted[t, graph.target]
