@@ -100,7 +100,7 @@ def test_script_hands_blender_places_colours_and_visibility(exported, monkeypatc
     assert keys.use_relative is False
     expression = keys.drivers.eval_time.driver.expression
     assert [eval(expression, {"frame": frame}) for frame in (1, 2.5, 4)] == [0, 15, 30]
-    assert np.array_equal(mesh.found["color"].data.color_srgb.reshape(3, 4)[:, :3] * 255, COLOR)
+    assert np.array_equal(mesh.found["Col"].data.color_srgb.reshape(3, 4)[:, :3] * 255, COLOR)
     seen = np.stack([mesh.found[f"visible_{frame}"].data.value for frame in range(4)])
     assert np.array_equal(seen, VISIBLE)
     assert mesh.found["object_id"].data.value.tolist() == [1, 1, 2]
@@ -169,6 +169,8 @@ def test_in_a_real_blender(exported):
         view = np.reshape(shown["view"], (-1, 3))
         pixels = np.stack((view[:, 0] * 64 - 0.5, (1 - view[:, 1]) * 48 - 0.5), -1)
         assert np.allclose(pixels, uv[frame, index], atol=1e-3)
-        assert np.allclose(np.reshape(shown["color"], (-1, 4))[:, :3] * 255, COLOR[index], atol=0.6)
+        assert np.allclose(np.reshape(shown["Col"], (-1, 4))[:, :3] * 255, COLOR[index], atol=0.6)
+    for index, (u, v) in enumerate(uv[0, :2]):  # the third is outside the picture
+        assert np.abs(found["rendered"][round(v)][round(u)] - COLOR[index].numpy()).max() < 12
     halfway = (IN_BLENDER[0] + IN_BLENDER[1]) / 2
     assert np.allclose(found["between"]["position"], halfway, atol=1e-5)

@@ -15,6 +15,7 @@ FIRST_FRAME = 1  # of the scene, where the clip begins
 SHOW_HIDDEN = False  # points where they are hidden; the modifier has the same switch
 SET_UP_SCENE = True  # let the scene take the clip's size, frame rate, length and camera
 SENSOR_MM = 36.0
+COLOR = "Col"  # not "color": Cycles reads black from a point cloud's attribute of that name
 
 
 def main():
@@ -64,7 +65,7 @@ def add_points(name, clip):
     if "object_id" in clip:
         add_attribute(mesh, "object_id", "INT", "value", clip["object_id"])
     rgba = np.concatenate((clip["color"] / np.float32(255), np.ones((count, 1))), 1).astype(np.float32)
-    add_attribute(mesh, "color", "BYTE_COLOR", "color_srgb", rgba.ravel())
+    add_attribute(mesh, COLOR, "BYTE_COLOR", "color_srgb", rgba.ravel())
     for frame in range(frames):
         add_attribute(mesh, f"visible_{frame}", "BOOLEAN", "value", clip["visible"][frame])
     mesh.materials.append(point_material(name))
@@ -102,7 +103,7 @@ def point_material(name):
     nodes, links = material.node_tree.nodes, material.node_tree.links
     nodes.clear()
     color = nodes.new("ShaderNodeAttribute")
-    color.attribute_name = "color"
+    color.attribute_name = COLOR
     light = nodes.new("ShaderNodeEmission")
     links.new(color.outputs["Color"], light.inputs["Color"])
     links.new(light.outputs["Emission"], nodes.new("ShaderNodeOutputMaterial").inputs["Surface"])
