@@ -1,0 +1,115 @@
+"""Draws the pictures of the help pages, the registry's icon and its banner, all from the shipped clip.
+
+    python docs/make_pictures.py
+
+Needs nothing but the library. Run it again when what it shows has changed.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from pointvid.colors import depth_colors, position_colors  # noqa: E402
+from pointvid.densify import densify  # noqa: E402
+from pointvid.depth_file import read_depth, read_intrinsics  # noqa: E402
+from pointvid.mask_file import read_mask  # noqa: E402
+from pointvid.point_map import PointMap  # noqa: E402
+from pointvid.render import compose_preview, draw_tracks, render_point_cloud  # noqa: E402
+from pointvid.trackers.pipeline import track_clip  # noqa: E402
+from pointvid.tracks import PointTracks  # noqa: E402
+from pointvid.video import VideoFile  # noqa: E402
+
+ASSETS = ROOT / "pointvid" / "assets"
+HELP = ROOT / "web" / "docs" / "images"
+DOCS = ROOT / "docs" / "images"
+INK, QUIET = (236, 239, 244), (150, 160, 178)
+LATE = 14  # late enough to show motion, early enough that most of what moves is still seen
+
+
+@dataclass(frozen=True)
+class Demo:
+    """The shipped clip and what the tracker makes of it."""
+
+    video: Tensor
+    mask: Tensor
+    depth: Tensor
+    tracks: PointTracks
+    points: PointMap
+
+
+def track_demo() -> Demo:
+    """As `pointvid demo` does."""
+    with VideoFile(ASSETS / "demo.mp4") as source:
+        video, fps, framing = torch.stack(list(source)), source.fps, source.framing
+    mask = read_mask(ASSETS / "demo_mask.png", framing)
+    depth = read_depth(ASSETS / "demo_depth.npz", len(video), framing)
+    camera = read_intrinsics(ASSETS / "demo_depth.npz", framing)
+    found = track_clip(video, mask, depth, camera, "metric", grid=56, extra=900, fps=fps)
+    return Demo(video, mask, depth, found.tracks, densify(found.tracks, found.mask, object_map=found.object_map))
+
+
+def save(pixels: Tensor | Image.Image, path: Path) -> None:
+    """Write a small file."""
+    image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels.cpu().numpy())
+    image.save(path, **({"quality": 82, "optimize": True} if path.suffix == ".jpg" else {"optimize": True}))
+
+
+def help_pages(demo: Demo) -> None:
+    """One picture a node that has something to show."""
+    near, far = demo.depth[0].quantile(0.02), demo.depth[0].quantile(0.98)
+    mask = (demo.mask[..., None] * torch.tensor([255, 255, 255])).to(torch.uint8)
+    panels = [("image", demo.video[0]), ("mask", mask), ("depth", depth_colors(demo.depth[0], float(near), float(far)))]
+    save(compose_preview(panels, 190), HELP / "demo_clip.jpg")
+    overlay = draw_tracks(demo.video, demo.tracks)[LATE]
+    save(
+        compose_preview([("first frame", demo.video[0]), ("overlay", overlay)], 256), HELP / "tracking_preprocessor.jpg"
+    )
+    dense = demo.points.to_tracks(demo.video[0])
+    views = [
+        (f"{cloud.num_points} {what}", cloud_picture(cloud, (256, 448)))
+        for cloud, what in ((demo.tracks, "tracks"), (dense, "pixels"))
+    ]
+    save(compose_preview(views, 256), HELP / "fill_tracks.jpg")
+
+
+def cloud_picture(tracks: PointTracks, size: tuple[int, int], trail: int = 0, **view: float) -> Tensor:
+    """The points at the late frame, from the clip camera's right."""
+    options = {"azimuth": 20.0, "elevation": 16.0, "frustum": False, **view}
+    return render_point_cloud(tracks, size, trail=trail, frames=[LATE], **options)[0]
+
+
+def icon(demo: Demo) -> Image.Image:
+    """400 x 400: the points with their trails, in the rainbow of the overlay."""
+    tracks = demo.tracks.replace(color=position_colors(demo.tracks))
+    return Image.fromarray(cloud_picture(tracks, (400, 400), trail=8, zoom=1.05, azimuth=10.0).numpy())
+
+
+def banner(demo: Demo) -> Image.Image:
+    """21:9: from the frame at the left to the points at the right."""
+    width, height = 1260, 540
+    points = cloud_picture(demo.points.to_tracks(demo.video[0], 2), (height, width), trail=10, zoom=1.1, azimuth=30.0)
+    frame = Image.fromarray(demo.video[0].numpy()).resize((height * 448 // 256, height), Image.Resampling.LANCZOS)
+    canvas = Image.fromarray(points.numpy())
+    fade = np.clip(1.15 - np.linspace(0, 1.6, frame.width), 0, 1) * 255
+    canvas.paste(frame, (0, 0), Image.fromarray(np.broadcast_to(fade, (height, frame.width)).astype(np.uint8)))
+    draw = ImageDraw.Draw(canvas)
+    draw.text((width - 44, 118), "PointVid", INK, ImageFont.load_default(76), anchor="rs")
+    draw.text((width - 46, 164), "every pixel's path in 3D", QUIET, ImageFont.load_default(30), anchor="rs")
+    return canvas
+
+
+if __name__ == "__main__":
+    clip = track_demo()
+    help_pages(clip)
+    save(icon(clip), DOCS / "icon.png")
+    save(banner(clip), DOCS / "banner.jpg")
