@@ -21,6 +21,7 @@ from training.regularize import RegularizeStage
 from training.small_model import make_vae
 from training.synthesize import synthesize
 
+from . import training_full
 from .figure import Figure
 
 BATCH, CLIPS = 4, 8
@@ -31,7 +32,8 @@ def run() -> list[Figure]:
     """All figures of the suite, on the small model's config with random weights."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        synthesize(folder / "shards", CLIPS, (64, 64), "train", scenes=("simple",))
+        small = load_config(SmallModel, ROOT / "training/configs/tiny_model.yaml")
+        synthesize(folder / "shards", CLIPS, small.resolution, "train", scenes=("simple",))
         settings = {
             "out": folder / "run",
             "data": {"shards": folder / "shards", "workers": 0},
@@ -43,7 +45,8 @@ def run() -> list[Figure]:
             "validation": {"every": 0},
         }
         stage = _stage_one(settings, folder)
-        return [*_step_and_loader(stage), _memory(stage, settings)]
+        figures = [*_step_and_loader(stage), _memory(stage, settings)]
+    return figures + (training_full.figures() if torch.cuda.is_available() else [])
 
 
 def _stage_one(settings: dict, folder: Path) -> AugmentStage:

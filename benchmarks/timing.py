@@ -15,3 +15,14 @@ def best_ms(*actions: Callable[[], object], repeats: int = 7) -> list[float]:
             action()
             best[n] = min(best[n], (time.perf_counter() - started) * 1e3)
     return best
+
+
+def gpu_seconds(action: Callable[[], object]) -> float:
+    """Seconds of one action, until the GPU has finished it."""
+    import torch
+
+    torch.cuda.synchronize()
+    started = time.perf_counter()
+    action()
+    torch.cuda.synchronize()
+    return time.perf_counter() - started

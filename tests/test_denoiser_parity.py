@@ -85,6 +85,24 @@ def test_checkpointing_gives_identical_gradients():
     assert all(gradient.abs().max() > 0 for gradient in plain.values())
 
 
+def test_checkpointing_recomputes_in_the_mode_of_the_forward_pass():
+    unet = ours(tiny.i2vgen_unet())
+    batch = tiny.inputs(1, 3, 8, 8)
+
+    def gradients():
+        unet.zero_grad()
+        loss = unet.eval()(**batch).square().mean()
+        unet.train()  # as stage 2 does between its rollout and its backward pass
+        loss.backward()
+        assert all(module.training for module in unet.modules())
+        return {name: parameter.grad.clone() for name, parameter in unet.named_parameters()}
+
+    plain = gradients()
+    unet.enable_checkpointing()
+    recomputed = gradients()
+    assert all(torch.equal(plain[name], recomputed[name]) for name in plain)
+
+
 def test_checkpointing_keeps_little():
     unet = ours(tiny.i2vgen_unet())
     batch = tiny.inputs(1, 3, 16, 16)

@@ -15,7 +15,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset, Subset
 from tqdm import tqdm
 
 from pointvid.encoders import Encoders, TextEncoder
@@ -70,9 +70,12 @@ def build(
     device: torch.device | str = "cpu",
     rank: int = 0,
     ranks: int = 1,
+    workers: int = 0,
 ) -> Path:
     """Encode what is not there yet; each rank takes its share of the shards.
 
+    Args:
+        workers: processes that decode samples ahead of the encoders.
     Returns:
         the cache's folder.
     Raises:
@@ -86,11 +89,12 @@ def build(
     with tqdm(total=count, unit="clip", desc="encoding", disable=not mine or rank > 0) as bar:
         for name in mine:
             tensors: dict[str, Tensor] = {}
-            for index, entry in enumerate(shards.entries):
-                if entry.shard != name:
-                    continue
-                item = encode(shards[index], encoders, point_range, trained_encoders, device)
-                tensors |= {f"{entry.key}/{key}": value.contiguous().cpu() for key, value in item.items()}
+            indices = [index for index, entry in enumerate(shards.entries) if entry.shard == name]
+            samples = DataLoader(Subset(shards, indices), batch_size=None, num_workers=workers)
+            for index, sample in zip(indices, samples):
+                item = encode(sample, encoders, point_range, trained_encoders, device)
+                key = shards.entries[index].key
+                tensors |= {f"{key}/{part}": value.contiguous().cpu() for part, value in item.items()}
                 bar.update()
             with atomic_path(folder / f"{name}.safetensors") as path:
                 save_file(tensors, path)

@@ -150,7 +150,15 @@ class DiffusionStage(Stage):
             )
         root, trained = self.config.data.cache or self.config.out / "latents", self.config.model.train_encoders
         cache = build(
-            shards, root, self.encoders, self.range, trained, device, state.process_index, state.num_processes
+            shards,
+            root,
+            self.encoders,
+            self.range,
+            trained,
+            device,
+            state.process_index,
+            state.num_processes,
+            self.config.data.workers,
         )
         state.wait_for_everyone()
         return Latents(shards, cache, trained, points)

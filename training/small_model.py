@@ -147,7 +147,7 @@ def make_small_model(small: SmallModel, vae: AutoencoderKL, seed: int) -> Checkp
     info = CheckpointInfo(
         base=I2VGenXL.name,
         config=config,
-        schedule=Schedule(),
+        schedule=Schedule(timestep_spacing="trailing"),  # starts where training ends, however few the steps
         resolution=small.resolution,
         frames=small.frames,
         fps=small.fps,

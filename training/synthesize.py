@@ -1,12 +1,15 @@
 """`python -m training.synthesize --out SHARDS --clips N --size 64x64 --split train`: MuJoCo clips as training shards.
 
-Clip i is made from seed `--first-seed` + i. Run again after a kill, it goes on with the first incomplete shard.
+Clip i is made from seed `--first-seed` + i. Run again after a kill, it goes on with the shards that are missing.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 from tqdm import tqdm
@@ -16,6 +19,32 @@ from pointvid.sample import Sample, encode_sample
 from pointvid.synthetic import SCENES, SPLITS, ClipGenerator, SyntheticClip
 
 from .data import MANIFEST, read_manifest, write_manifest, write_shard
+
+
+@dataclass(frozen=True)
+class _Shard:
+    """What one shard holds: clips of the seeds `first` up to `last`, exclusive; scenes are taken in turn."""
+
+    path: Path
+    first: int
+    last: int
+    first_seed: int
+    size: tuple[int, int]
+    split: str
+    frames: int
+    fps: float
+    scenes: tuple[str, ...]
+
+    def make(self) -> dict:
+        """Render and write it; its manifest record."""
+        with ClipGenerator(self.size) as generator:
+            return write_shard(self.path, self._samples(generator))
+
+    def _samples(self, generator: ClipGenerator) -> Iterator[tuple[str, dict[str, bytes], tuple[int, int, int]]]:
+        for i in range(self.first, self.last):
+            scene = self.scenes[i % len(self.scenes)] if self.scenes else None
+            clip = generator(self.first_seed + i, self.split, self.frames, self.fps, scene)
+            yield f"{self.split}{self.first_seed + i:08d}", encode_sample(to_sample(clip)), (self.frames, *self.size)
 
 
 def synthesize(
@@ -28,12 +57,14 @@ def synthesize(
     scenes: tuple[str, ...] = (),
     first_seed: int = 0,
     clips_in_shard: int = 100,
+    jobs: int = 1,
 ) -> None:
     """Write `clips` samples to `out`; what is already there and made with the same settings is kept.
 
     Args:
         size: (H, W) pixels.
         scenes: names of `pointvid.synthetic.SCENES`, taken in turn; none: the seed chooses.
+        jobs: processes, each of which makes whole shards; the result does not depend on it.
     Raises:
         PointVidError: `out` holds shards made with other settings, or nothing can be rendered here.
     """
@@ -48,29 +79,46 @@ def synthesize(
         "first_seed": first_seed,
         "clips_in_shard": clips_in_shard,
     }
-    manifest = {"version": 1, "settings": settings, "shards": {}}
+    done: dict[str, dict] = {}
     if (out / MANIFEST).is_file():
         manifest = read_manifest(out)
         if manifest.get("settings") != settings:
             raise PointVidError(
                 f"{out} holds shards made with other settings, expected an empty folder or the same ones"
             )
-    with ClipGenerator(size) as generator, tqdm(total=clips, unit="clip") as bar:
+        done = {name: record for name, record in manifest["shards"].items() if (out / name).is_file()}
+    shards = [
+        _Shard(
+            out / f"{split}-{first // clips_in_shard:05d}.tar",
+            first,
+            min(first + clips_in_shard, clips),
+            first_seed,
+            size,
+            split,
+            frames,
+            fps,
+            scenes,
+        )
+        for first in range(0, clips, clips_in_shard)
+    ]
+    missing = [shard for shard in shards if shard.path.name not in done]
+    kept = sum(len(record["samples"]) for record in done.values())
+    with tqdm(total=clips, initial=kept, unit="clip") as bar:
 
-        def samples(start: int) -> Iterator[tuple[str, dict[str, bytes], tuple[int, int, int]]]:
-            for i in range(start, min(start + clips_in_shard, clips)):
-                scene = scenes[i % len(scenes)] if scenes else None
-                clip = generator(first_seed + i, split, frames, fps, scene)
-                yield f"{split}{first_seed + i:08d}", encode_sample(to_sample(clip)), (frames, *size)
-                bar.update()
+        def finished(shard: _Shard, record: dict) -> None:
+            done[shard.path.name] = record
+            write_manifest(out, {"version": 1, "settings": settings, "shards": dict(sorted(done.items()))})
+            bar.update(shard.last - shard.first)
 
-        for start in range(0, clips, clips_in_shard):
-            name = f"{split}-{start // clips_in_shard:05d}.tar"
-            if name in manifest["shards"] and (out / name).is_file():
-                bar.update(min(clips_in_shard, clips - start))
-                continue
-            manifest["shards"][name] = write_shard(out / name, samples(start))
-            write_manifest(out, manifest)
+        if jobs == 1:
+            for shard in missing:
+                finished(shard, shard.make())
+            return
+        # Spawned, not forked: an OpenGL library that was loaded here would not survive a fork.
+        with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+            futures: dict[Future[dict], _Shard] = {pool.submit(shard.make): shard for shard in missing}
+            for future in as_completed(futures):
+                finished(futures[future], future.result())
 
 
 def to_sample(clip: SyntheticClip) -> Sample:
@@ -97,6 +145,7 @@ def main() -> None:
     parser.add_argument("--scenes", nargs="*", choices=list(SCENES), default=[], help="default: the seed chooses")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--clips-in-shard", type=int, default=100)
+    parser.add_argument("--jobs", type=int, default=1, help="processes; each makes whole shards")
     options = parser.parse_args()
     try:
         synthesize(**{**vars(options), "scenes": tuple(options.scenes)})

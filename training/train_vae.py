@@ -115,9 +115,8 @@ class TrainVae(Stage):
         vae = self.model.vae.eval()
         with torch.no_grad():
             items = [self.dataset[i] for i in range(0, len(self.dataset), max(1, len(self.dataset) // 32))]
-            latents = torch.cat(
-                [vae.encode(torch.cat((i.video[::5] / 127.5 - 1, i.points[::5]))).latent_dist.mean for i in items]
-            )
+            frames = [torch.cat((item.video[::5] / 127.5 - 1, item.points[::5])).to(vae.device) for item in items]
+            latents = torch.cat([vae.encode(part).latent_dist.mean for part in frames])
         vae.register_to_config(scaling_factor=round(float(1 / latents.std()), 5))
         vae.save_pretrained(path.parent / "vae")
 

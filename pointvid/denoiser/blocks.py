@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -17,8 +19,22 @@ from .temporal import TemporalConv, TemporalTransformer
 def recomputed(enabled: bool, function: Callable[..., Tensor], *args: object) -> Tensor:
     """`function(*args)`; where enabled, its activations are not kept but computed again in the backward pass."""
     if enabled and torch.is_grad_enabled():
-        return checkpoint(function, *args, use_reentrant=False)
+        # Dropout must be as it was, although stage 2 turns it off for the rollout and on again before the backward pass.
+        module = getattr(function, "__self__", function)
+        again = partial(_in_mode, module, module.training)
+        return checkpoint(function, *args, use_reentrant=False, context_fn=lambda: (nullcontext(), again()))
     return function(*args)
+
+
+@contextmanager
+def _in_mode(module: nn.Module, training: bool) -> Iterator[None]:
+    """The module trains, or does not, inside the block."""
+    before = module.training
+    module.train(training)
+    try:
+        yield
+    finally:
+        module.train(before)
 
 
 class ResnetBlock(nn.Module):
