@@ -26,6 +26,7 @@ def test_every_node_explains_itself(host):
         assert node["category"].startswith("PointVid/"), name
         assert node["description"], name
         assert node["search_aliases"], name
+        assert not node["essentials_category"], f"{name}: the frontend would file it under ComfyUI's own nodes"
         for key, (_, options) in {**node["input"].get("required", {}), **node["input"].get("optional", {})}.items():
             assert options.get("tooltip"), f"{name}.{key} has no tooltip"
         assert all(node["output_tooltips"]), f"{name} has an output without tooltip"
