@@ -14,6 +14,7 @@ from .image_to_video import ImageToVideo
 from .join_split import JoinLatents, SplitLatents
 from .load_model import LoadModel
 from .load_tracker import LoadTracker
+from .measure_tracks import MeasureTracks
 from .point_cloud_preview import PointCloudPreview
 from .sample_files import LoadSample, SaveSample
 from .sampler import VideoPointSampler
@@ -35,6 +36,7 @@ class PointVidExtension(ComfyExtension):
             SmoothTracks,
             FillTracks,
             PointCloudPreview,
+            MeasureTracks,
             LoadTracks,
             SaveTracks,
             ExportTracks,
