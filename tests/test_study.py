@@ -220,7 +220,7 @@ def test_a_folder_in_use_is_kept(made, capsys, tmp_path):
 def test_answers_keep_their_meaning_through_the_file(made):
     study, folder = made
     path = folder / "answers.csv"
-    given = prefer(study, "ours", "Ann, 2".replace(",", "."), time="2025-01-02T03:04:05.6Z")
+    given = prefer(study, "ours", "Ann-1 b.c@d", time="2025-01-02T03:04:05.6Z")
     append_answers(given[:4], study, path)
     append_answers(given[4:], study, path)
     found, notes = read_answers([path], study)

@@ -156,6 +156,21 @@ def test_keys_answer(profile, made):
     assert chosen == ["left", "right", "right", "left", "right"]
     page.keyboard.press("Enter")
     expect(page.get_by_text("Pair 2 of 3, 1 answered")).to_be_visible()
+    answer(page, "Left")  # with the mouse: the last answer has the focus
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Pair 3 of 3, 2 answered")).to_be_visible()
+    answer(page, "Left", 1)
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Pair 3 of 3, 2 answered")).to_be_visible()
+
+
+def test_a_name_that_spreadsheets_would_run_is_refused(profile, made):
+    _, folder = made
+    page = opened(profile, (folder / "page" / "index.html").as_uri())
+    begin(page, "=1+1")
+    expect(page.locator("#trial")).to_be_hidden()
+    begin(page, "Ann-1 b.c@d")
+    expect(page.locator("#trial")).to_be_visible()
 
 
 def test_videos_run_together_and_stop(profile, made):
