@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -91,8 +92,6 @@ def parse_answer(row: Mapping[str, object], study: Study) -> Answer:
 
 def append_answers(answers: Iterable[Answer], study: Study, path: Path) -> None:
     """Add rows to the CSV in one write that is on disk when this returns; the header first where the file is new."""
-    import io
-
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     if not path.exists() or not path.stat().st_size:

@@ -6,10 +6,11 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 from ..metrics.measurement import finite
 from .answers import Answer
-from .plan import Study
+from .plan import Question, Study, Trial
 from .statistics import Share, clustered_interval, krippendorff_alpha, share
 
 
@@ -108,22 +109,14 @@ _HEAD = (
 
 def score_study(study: Study, answers: Sequence[Answer], notes: Sequence[str] = ()) -> StudyScore:
     """Look up whose the chosen clips are, and count. Interrupted raters count with what they answered."""
-    trials = {trial.id: trial.clips for trial in study.trials}
+    compared = {trial.id: _compared(study, trial) for trial in study.trials}
     grouped: dict[tuple[str, str, str], list[Answer]] = defaultdict(list)
     for answer in answers:
-        first, second = sorted(
-            (study.clips[clip].method for clip in trials[answer.trial]), key=study.methods.index, reverse=True
-        )
-        grouped[first, second, answer.question].append(answer)
-    pairs = dict.fromkeys(
-        tuple(sorted((study.clips[clip].method for clip in clips), key=study.methods.index, reverse=True))
-        for clips in sorted(
-            trials.values(), key=lambda clips: sorted(study.methods.index(study.clips[c].method) for c in clips)
-        )
-    )
+        grouped[(*compared[answer.trial], answer.question)].append(answer)
     rows = [
         _question_score(study, method, other, question, grouped[method, other, question.id])
-        for method, other in pairs
+        for other, method in combinations(study.methods, 2)
+        if (method, other) in compared.values()
         for question in study.questions
     ]
     return StudyScore(
@@ -135,7 +128,13 @@ def score_study(study: Study, answers: Sequence[Answer], notes: Sequence[str] = 
     )
 
 
-def _question_score(study: Study, method: str, other: str, question, answers: list[Answer]) -> QuestionScore:
+def _compared(study: Study, trial: Trial) -> tuple[str, str]:
+    """(method, other) of a pair, the method given later first."""
+    one, other = sorted((study.clips[clip].method for clip in trial.clips), key=study.methods.index)
+    return other, one
+
+
+def _question_score(study: Study, method: str, other: str, question: Question, answers: list[Answer]) -> QuestionScore:
     chosen: dict[str, dict[str, object]] = defaultdict(dict)
     for answer in answers:
         chosen[answer.trial][answer.rater] = study.clips[answer.chosen].method
