@@ -103,7 +103,7 @@ class StudyScore:
 
 
 _HEAD = (
-    f"  {'':<13}{'share':>7}   {'Wilson 95 %':<14}  {'by clip 95 %':<14}{'p':>9}{'alpha':>8}{'answers':>9}{'clips':>7}"
+    f"  {'':<13}{'share':>7}   {'Wilson 95 %':<17} {'by clip 95 %':<16}{'p':>9}{'alpha':>8}{'answers':>9}{'clips':>7}"
 )
 
 
@@ -169,7 +169,7 @@ def _line(row: QuestionScore) -> str:
     p = "-" if math.isnan(row.share.p) else f"{row.share.p:.2g}"
     alpha = "-" if math.isnan(row.alpha) else f"{row.alpha:.2f}"
     return (
-        f"  {name:<13}{_percent(row.share.value):>7}   {wilson:<14}  {by_clip:<14}{p:>9}{alpha:>8}"
+        f"  {name:<13}{_percent(row.share.value):>7}   {wilson:<17} {by_clip:<16}{p:>9}{alpha:>8}"
         f"{row.share.total:>9}{row.clips:>7}"
     )
 
