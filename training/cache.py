@@ -53,8 +53,7 @@ class Latents(Dataset):
         item = {name: file.get_tensor(f"{entry.key}/{name}") for name in names}
         item = {name: value.float() if value.is_floating_point() else value for name, value in item.items()}
         if self.points:
-            sample = self.shards[index]
-            point_map, objects = sample.point_map, sample.object_map
+            point_map, objects = self.shards.points(index)
             item["uvd"], item["mask"] = point_map.points, point_map.mask
             item["objects"] = torch.zeros(point_map.mask.shape, dtype=torch.int32) if objects is None else objects
             item["intrinsics"] = torch.tensor(point_map.camera.intrinsics)
@@ -136,6 +135,8 @@ def _mark(shards: Shards, encoders: Encoders, point_range: PointRange, frozen: t
         digest.update(f"{name}{record['sha256']}".encode())
     for name in ("video", *frozen):
         for key, value in sorted(getattr(encoders, name).model.state_dict().items()):
-            digest.update(key.encode() + value.double().sum().cpu().numpy().tobytes())
+            # the bytes themselves: a sum would differ in its last bit from device to device
+            digest.update(key.encode())
+            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
     digest.update(str(encoders.video.model.config.scaling_factor).encode())
     return digest.hexdigest()[:16]

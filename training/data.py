@@ -18,9 +18,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from torch import Tensor
+
 from pointvid.errors import PointVidError
 from pointvid.files import atomic_path
-from pointvid.sample import Sample, decode_sample
+from pointvid.point_map import PointMap
+from pointvid.sample import Sample, decode_point_map, decode_sample
 
 MANIFEST = "manifest.json"
 
@@ -56,13 +59,21 @@ class Shards:
 
     def __getitem__(self, index: int) -> Sample:
         """Read and decode one sample."""
+        return decode_sample(self.members(index))
+
+    def points(self, index: int) -> tuple[PointMap, Tensor | None]:
+        """The point map and object map of one sample, without decoding its video."""
+        return decode_point_map(self.members(index))
+
+    def members(self, index: int) -> dict[str, bytes]:
+        """One sample as it is stored: `sample.encode_sample`'s members."""
         entry = self.entries[index]
         with (self.folder / entry.shard).open("rb") as file:
             parts = {}
             for name, (offset, size) in entry.members.items():
                 file.seek(offset)
                 parts[name] = file.read(size)
-        return decode_sample(parts)
+        return parts
 
     def verify(self) -> None:
         """Compare every shard's SHA-256 with the manifest's; reads everything once."""

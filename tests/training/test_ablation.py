@@ -1,0 +1,281 @@
+"""The ablation: statistics against scipy, figures of known shapes, jobs, and a whole run on the tiny model."""
+
+import importlib
+import json
+import math
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from scipy import stats
+
+from pointvid.errors import PointVidError
+from pointvid.point_map import PointMap
+from tests.training.tiny import moving_box
+from training.ablate import ablate
+from training.ablation.jobs import Job, run_jobs
+from training.ablation.measure import edge_change, foreground_queries, motion, shape_change, video_figures
+from training.ablation.plan import Plan, first_config, make_jobs, prepare, second_config
+from training.ablation.prepare import rewrite_points, sparse_points
+from training.ablation.report import read_results
+from training.ablation.statistics import difference, interval
+from training.ablation.variants import FIRST, VARIANTS, variant
+from training.config import Augment, Regularize
+from training.data import Shards
+
+
+def test_intervals_are_scipys():
+    values = np.random.default_rng(0).normal(3, 2, 7)
+    found, expected = interval(values), stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+    assert found.mean == pytest.approx(values.mean())
+    single = interval([1.0])
+    assert math.isnan(single.low)
+    assert not single.excludes_zero
+
+
+def test_differences_are_paired_over_seeds_and_over_clips():
+    random = np.random.default_rng(1)
+    clip_level, a = random.normal(0, 10, 6), random.normal(0, 0.1, (3, 6))  # clips differ far more than variants
+    full = {(s, c): clip_level[c] + a[s, c] for s in range(3) for c in range(6)}
+    other = {cell: value + 1 + 0.05 * cell[1] for cell, value in full.items()}
+    found = difference(other, full)
+    table = np.array([[other[s, c] - full[s, c] for c in range(6)] for s in range(3)])
+    for axis, part in ((1, found.seeds), (0, found.clips)):
+        expected = stats.ttest_1samp(table.mean(axis), 0).confidence_interval(0.95)
+        assert (part.low, part.high) == pytest.approx((expected.low, expected.high))
+    assert found.clear
+    assert found.effect == pytest.approx(table.mean() / table.mean(0).std(ddof=1))
+    assert not difference(full, full).clear
+    assert difference({(0, 0): 1.0}, {(1, 0): 1.0}) is None
+    del other[0, 0]  # a cell that one of them lacks is left out of both
+    assert difference(other, full).clips.count == 6
+
+
+def test_known_shapes_have_known_figures():
+    square = torch.tensor([[0.0, 0], [0, 2], [2, 0], [2, 2]])
+    turn = torch.tensor([[0.6, 0.8], [-0.8, 0.6]])
+    moved = torch.stack((square, 1.5 * square @ turn + 3))
+    assert shape_change(moved) == pytest.approx(0, abs=1e-6)
+    assert edge_change(torch.stack((square, 1.5 * square))) == pytest.approx(0.5 * _rms_over_mean(square), rel=1e-5)
+    # a square squashed to half its height: correlation (1 + 0.5) / sqrt(2) / sqrt(1.25), by hand
+    squashed = torch.stack((square, square * torch.tensor([1.0, 0.5])))
+    assert shape_change(squashed) == pytest.approx(math.sqrt(1 - 1.5**2 / (2 * 1.25)), rel=1e-5)
+    mirrored = torch.tensor([[0.0, 0], [4, 0], [0, 1]])
+    assert shape_change(torch.stack((mirrored, mirrored * torch.tensor([-1.0, 1.0])))) > 0.1
+    assert motion(moved) == pytest.approx((moved[1] - moved[0]).norm(dim=-1).quantile(0.5).item())
+    assert shape_change(torch.stack((square, torch.zeros_like(square)))) == pytest.approx(1)
+
+
+def _rms_over_mean(points):
+    distances = torch.cdist(points, points)[~torch.eye(len(points), dtype=torch.bool)]
+    return (distances.square().mean().sqrt() / distances.mean()).item()
+
+
+def test_queries_are_pixels_of_the_mask():
+    mask = torch.zeros(20, 30, dtype=torch.bool)
+    mask[3:12, 5:25] = True
+    queries = foreground_queries(mask, 64)
+    assert queries.shape == (64, 2)
+    assert mask[queries[:, 1].long(), queries[:, 0].long()].all()
+
+
+def test_the_true_video_goes_where_its_caption_says():
+    torch.manual_seed(0)
+    sample = moving_box(1, frames=4, size=32)
+    figures = video_figures(sample.video, sample)
+    assert figures["direction"] == 1
+    assert figures["psnr"] > 60
+    still = video_figures(sample.video[:1].expand_as(sample.video), sample)
+    assert still["motion_px"] < 0.1
+    assert still["direction"] == 0
+
+
+def test_sparse_points_are_exact_where_displacement_is_constant():
+    point_map = moving_box(0).point_map
+    kept = sparse_points(point_map, None, "displacement", 4)
+    assert torch.allclose(kept.points, point_map.points, atol=1e-4)
+    absolute = sparse_points(point_map, None, "absolute", 4)
+    assert (absolute.points - point_map.points).abs().max() > 0.5
+    assert torch.equal(absolute.mask, point_map.mask)
+
+
+def test_rewritten_shards_have_other_points_and_the_same_videos(shards_folder, tmp_path):
+    rewrite_points(shards_folder, tmp_path / "absolute", "absolute", 4)
+    before, after = Shards(shards_folder), Shards(tmp_path / "absolute")
+    after.verify()
+    assert len(before) == len(after)
+    one, two = before[5], after[5]
+    assert torch.equal(one.video, two.video)
+    assert one.caption == two.caption
+    expected = sparse_points(one.point_map, one.object_map, "absolute", 4)
+    assert (two.point_map.points - expected.points).abs().max() < 0.01
+    assert isinstance(two.point_map, PointMap)
+
+
+def _script(tmp_path, name, text):
+    path = tmp_path / name
+    path.write_text(textwrap.dedent(text), encoding="utf-8")
+    return [str(path)]
+
+
+def test_jobs_wait_for_each_other_and_go_on(tmp_path):
+    order = tmp_path / "order"
+    write = """
+        import sys, pathlib
+        path = pathlib.Path(sys.argv[1])
+        path.write_text("x")
+        with open(sys.argv[2], "a") as file:
+            file.write(path.name + " ")
+    """
+    script = _script(tmp_path, "write.py", write)
+    bad = _script(tmp_path, "bad.py", "raise SystemExit('error: it broke')")
+
+    def job(name, needs=(), command=None, **more):
+        command = command or [*script, str(tmp_path / name), str(order)]
+        return Job(name, command, tmp_path / name, tmp_path / "logs" / name, needs, **more)
+
+    lines = []
+    jobs = [job("c", ("b",)), job("b", ("a",)), job("a"), job("bad", command=bad), job("after", ("bad",))]
+    outcome = run_jobs(jobs, 2, report=lines.append)
+    assert order.read_text().split() == ["a", "b", "c"]
+    assert set(outcome.done) == {"a", "b", "c"}
+    assert list(outcome.failed) == ["bad"]
+    assert outcome.missing == ["after"]
+    assert any("it broke" in line for line in lines)
+    (tmp_path / "b").unlink()
+    run_jobs(jobs[:3], 2, report=lines.append)
+    assert order.read_text().split() == ["a", "b", "c", "b"]
+
+
+def test_after_the_deadline_only_late_jobs_start(tmp_path):
+    script = _script(tmp_path, "write.py", "import sys, pathlib; pathlib.Path(sys.argv[1]).write_text('x')")
+    jobs = [
+        Job(name, [*script, str(tmp_path / name)], tmp_path / name, tmp_path / f"{name}.log", needs, late)
+        for name, needs, late in (("train", (), False), ("other", (), False), ("measure", ("train",), True))
+    ]
+    times = iter([0.0, 1.0, 1.0])  # started; then before the deadline, and ever after it
+    outcome = run_jobs(jobs, 1, deadline=5, report=lambda line: None, clock=lambda: next(times, 10.0))
+    assert set(outcome.done) == {"train", "measure"}
+    assert outcome.missing == ["other"]
+
+
+@pytest.fixture
+def plan(tmp_path, shards_folder, vae_folder, small_model_file):
+    shared = {"precision": "fp32", "ema_decay": 0.5, "optimizer": {"lr": 1e-3}, "steps": 9, "out": "unused"}
+    model = {"checkpoint": "unused"}
+    stage1, stage2 = tmp_path / "s1.yaml", tmp_path / "s2.yaml"
+    stage1.write_text(yaml.safe_dump({**shared, "data": {"shards": "unused"}, "model": model}), encoding="utf-8")
+    stage2.write_text(
+        yaml.safe_dump({**shared, "data": {"shards": "unused"}, "model": model, "neighbours": 4}), encoding="utf-8"
+    )
+    work = tmp_path / "work"
+    folders = {"out": tmp_path / "out", "work": work, "cache": work / "latents", "model": small_model_file}
+    data = {"shards": shards_folder, "val_shards": shards_folder, "vae": vae_folder, "stage1": stage1, "stage2": stage2}
+    numbers = {"steps1": 2, "steps2": 2, "batch": 2, "clips": 2, "sample_steps": 2, "guidance": 2.0, "spacing": 4}
+    return Plan(variants=VARIANTS, seeds=(0, 1), **folders, **data, **numbers)
+
+
+def test_variants_differ_in_what_they_say_and_nothing_else(plan):
+    full = second_config(plan, variant("full"), 0)
+    assert isinstance(full, Regularize)
+    continued = second_config(plan, variant("no_regularization"), 0)
+    assert type(continued) is Augment
+    assert continued.mode == "joint"
+    for name in ("optimizer", "steps", "batch_size", "conditioning", "data", "model", "seed"):
+        assert getattr(continued, name) == getattr(full, name), name
+    for item in VARIANTS:
+        config = second_config(plan, item, 1)
+        assert config.steps == plan.steps2
+        assert config.seed == 1
+        assert config.model.checkpoint == plan.checkpoint(f"first-{item.first}", 1)
+    assert second_config(plan, variant("no_diffusion_loss"), 0).weights.ddim == 0
+    assert second_config(plan, variant("grad_last"), 0).grad_step == "last"
+    assert first_config(plan, "rgb_only", 0).mode == second_config(plan, variant("rgb_only"), 0).mode == "rgb_only"
+
+
+def test_model_files_differ_in_the_entry_attention(plan):
+    prepare(plan)
+    for name, first in FIRST.items():
+        config = first_config(plan, name, 0)
+        model = yaml.safe_load(config.model.tiny.read_text(encoding="utf-8"))
+        assert model["entry_attention"] == first.entry_attention
+
+
+def test_other_settings_do_not_go_into_the_same_folder(plan):
+    prepare(plan)
+    changed = Plan(**{**plan.__dict__, "steps1": 3})
+    with pytest.raises(PointVidError, match="steps1 is 3, was 2"):
+        prepare(changed)
+
+
+def test_jobs_come_in_an_order_that_can_run(plan):
+    seen = set()
+    jobs = make_jobs(plan)
+    names = [job.name for job in jobs]
+    assert len(names) == len(set(names))
+    assert names.index("full-1") < names.index("rgb_only-0") < names.index("sparse_absolute-0")
+    for job in jobs:
+        assert set(job.needs) <= set(names)
+        seen.add(job.name)
+    assert {f"measure-{item.name}-{seed}" for item in VARIANTS for seed in (0, 1)} <= seen
+
+
+def run_here(plan, monkeypatch):
+    """Every job in this process, where libraries are loaded already."""
+    prepare(plan)
+    for job in make_jobs(plan):
+        module, arguments = job.command[1], job.command[2:]
+        monkeypatch.setattr(sys, "argv", [module, *arguments])
+        importlib.import_module(module).main()
+        assert job.mark.exists(), job.name
+
+
+def test_a_whole_ablation_and_its_report(plan, monkeypatch):
+    chosen = tuple(variant(name) for name in ("full", "rgb_only", "sparse_absolute"))
+    plan = Plan(**{**plan.__dict__, "variants": chosen})
+    jobs = {job.name: job for job in make_jobs(plan)}
+    order = [job for job in jobs.values() if job.name != "measure-codec"] + [jobs["measure-codec"]]
+    monkeypatch.setattr("tests.training.test_ablation.make_jobs", lambda plan: order)
+    run_here(plan, monkeypatch)
+    outcome = ablate(plan, jobs=1)  # finds everything done, and reports
+    assert set(outcome.done.values()) == {0.0}
+    assert not outcome.failed
+    assert not outcome.missing
+    results = json.loads((plan.out / "report.json").read_text(encoding="utf-8"))
+    assert results["missing"] == []
+    assert set(results["raw"]) == {"full", "rgb_only", "sparse_absolute", "truth", "codec"}
+    assert results["means"]["full"]["rigidity"]["cells"] == 4
+    assert not any(name.startswith("point_") for name in results["means"]["rgb_only"])
+    rows = results["raw"]
+    expected = np.mean([[rows["rgb_only"][s][c]["psnr"] - rows["full"][s][c]["psnr"] for c in (0, 1)] for s in "01"])
+    assert results["differences"]["rgb_only"]["psnr"]["seeds"]["mean"] == pytest.approx(expected, rel=1e-3)
+    page = (plan.out / "report.html").read_text(encoding="utf-8")
+    assert page.count("<video") == 2 * 5
+    assert "http:" not in page
+    assert len(list(plan.cache.iterdir())) == 2  # one cache for every run on the exact points, one for the others
+    (plan.out / "results" / "rgb_only-1.json").unlink()
+    assert read_results(plan.out)["missing"] == ["rgb_only, seed 1"]
+
+
+@pytest.mark.slow
+def test_an_ablation_in_processes_of_its_own(plan, monkeypatch):
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
+    plan = Plan(**{**plan.__dict__, "variants": (variant("full"), variant("rgb_only"))})
+    outcome = ablate(plan, jobs=2)
+    assert {name: log.read_text(encoding="utf-8")[-2000:] for name, log in outcome.failed.items()} == {}
+    assert not outcome.missing
+    assert not list((plan.work / "runs").glob("*/states"))  # not needed once a run is done
+    assert len(list(plan.cache.iterdir())) == 1
+    assert set(ablate(plan, jobs=2).done.values()) == {0.0}
+
+
+def test_nothing_measured_is_an_error(plan, tmp_path):
+    with pytest.raises(PointVidError, match="holds no ablation"):
+        read_results(tmp_path / "nothing")
+    prepare(plan)
+    with pytest.raises(PointVidError, match="nothing was measured"):
+        read_results(plan.out)

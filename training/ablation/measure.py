@@ -1,0 +1,259 @@
+"""`python -m training.ablation.measure`: what one trained model makes of held-out clips, in numbers and videos.
+
+Figures that every variant has are taken from the generated video alone: points of the true foreground of frame 0 (which
+is the condition image, so all variants start there) are followed through it by our tracker without weights. Figures of
+the generated points exist only where a variant has points; they are named point_*.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from accelerate import PartialState
+from torch import Tensor
+
+from pointvid.agreement import generation_figures
+from pointvid.checkpoint import Checkpoint, load_checkpoint
+from pointvid.denoiser.base import base_model, decode_video, split
+from pointvid.encoders import Encoders, load_encoders
+from pointvid.errors import PointVidError
+from pointvid.files import atomic_path
+from pointvid.generate import Generated
+from pointvid.guidance import without_points
+from pointvid.losses import rigidity_graph, rigidity_loss
+from pointvid.sample import Sample
+from pointvid.sampling import guided, initial_noise, sample
+from pointvid.trackers.lucas_kanade import LucasKanade
+from pointvid.video import write_video
+
+from ..data import Shards
+from ..evaluate import WAYS, goes, psnr
+
+SOURCES = ("joint", "video", "codec", "truth")
+QUERIES = 64
+NEIGHBOURS = 8
+VIDEOS = 6
+
+
+@torch.no_grad()
+def generate_clips(
+    checkpoint: Checkpoint,
+    encoders: Encoders,
+    samples: list[Sample],
+    seeds: list[int],
+    steps: int,
+    guidance: float,
+    points: bool = True,
+    device: torch.device | str = "cpu",
+    batch: int = 8,
+) -> Iterator[Generated]:
+    """As `pointvid.generate.generate` for each sample's caption and first frame, `batch` clips at a time.
+
+    Args:
+        seeds: of each clip's noise, which does not depend on the batch.
+        points: False hides the point half from the model in every step, as it was in its training.
+    """
+    info = checkpoint.info
+    adapter, codec = base_model(info.base), encoders.video
+    unet = adapter.build(info.config).eval()
+    unet.load_state_dict(checkpoint.unet)
+    unet.to(device)
+    for start in range(0, len(samples), batch):
+        part = samples[start : start + batch]
+        images = torch.stack([item.video[0] for item in part]).to(device)
+        latent = codec.encode(images.permute(0, 3, 1, 2).float() / 127.5 - 1)
+        text = encoders.text([item.caption for item in part])
+        # the fps a clip is told is one a batch: clips of one data set share it
+        positive = adapter.conditions(text, info.frames, part[0].point_map.fps, latent, encoders.image(images))
+        negative = adapter.unconditional(positive, encoders.text([""]))
+        denoise = guided(unet, positive, negative, guidance)
+        shape = (1, 2 * info.config.unet.latent_channels, info.frames, *latent.shape[-2:])
+        noise = torch.cat([initial_noise(shape, seed, device) for seed in seeds[start : start + batch]])
+        seen = denoise if points else lambda x, t, denoise=denoise: denoise(without_points(x), t)
+        latents = sample(seen, info.schedule, noise, steps)
+        for i, item in enumerate(part):
+            video, decoded = (decode_video(half, codec.decode)[0].float().cpu() for half in split(latents[i : i + 1]))
+            point_map = info.point_range.decode(decoded.transpose(0, 1), item.point_map.camera, fps=info.fps)
+            pixels = ((video.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 3, 0).contiguous()
+            yield Generated(pixels, point_map, latents[i : i + 1].cpu())
+
+
+def figures(made: Generated, sample: Sample, points: bool) -> dict[str, float]:
+    """Everything measured of one generated clip; see `FIGURES` in report.py for what each means."""
+    row = video_figures(made.video, sample)
+    return row | point_figures(made, sample) if points else row
+
+
+def video_figures(video: Tensor, sample: Sample) -> dict[str, float]:
+    """Figures of a video [T,H,W,3] uint8 that needs no points, by re-tracking it from frame 0."""
+    truth = sample.point_map
+    queries = foreground_queries(truth.mask)
+    tracks = LucasKanade().track(video, queries, None)
+    uv = tracks.uvd[..., :2]
+    true_uv = at_pixels(truth.points, queries)[..., :2]
+    shift = (uv[-1] - uv[0]).quantile(0.5, 0)
+    true_motion = motion(true_uv)
+    row = {
+        "rigidity": edge_change(uv),
+        "shape_change": shape_change(uv),
+        "survival": tracks.visible[-1].float().mean().item(),
+        "motion_px": motion(uv),
+        "motion_share": motion(uv) / true_motion if true_motion > 0 else math.nan,
+        "track_error_px": (uv - true_uv).norm(dim=-1).mean().item(),
+        "psnr": psnr(video, sample.video),
+    }
+    way = next((word for word in sample.caption.split()[::-1] if word in WAYS), None)
+    return row | {"direction": goes(shift, way)} if way else row
+
+
+def point_figures(made: Generated, sample: Sample) -> dict[str, float]:
+    """Figures of the generated points; a clip without any generated foreground has only the last two."""
+    truth, found = sample.point_map, made.point_map
+    both = found.mask & truth.mask
+    union = (found.mask | truth.mask).sum().item()
+    row = {"point_iou": both.sum().item() / union if union else math.nan, "point_empty": float(not found.mask.any())}
+    if not found.mask.any():
+        return row
+    scores = generation_figures(made.video, found)
+    queries = foreground_queries(found.mask)
+    points = at_pixels(found.points, queries)
+    again = LucasKanade().track(made.video, queries, None)
+    row |= {
+        "point_rigidity": scores.rigidity,
+        "point_shape_change": shape_change(found.camera.unproject(points)),
+        "point_motion_px": scores.motion_px,
+        "point_agreement": scores.agreement,
+        "point_agreement_still": scores.agreement_still,
+        "point_retrack_px": (points - again.uvd)[..., :2].norm(dim=-1).mean().item(),
+    }
+    if both.any():
+        error = (found.points - truth.points)[:, both]
+        row["point_error_px"] = error[..., :2].norm(dim=-1).mean().item()
+        row["point_depth_percent"] = (100 * error[..., 2].abs() / truth.points[:, both][..., 2]).mean().item()
+    return row
+
+
+def foreground_queries(mask: Tensor, most: int = QUERIES) -> Tensor:
+    """At most `most` pixels (u, v) of a mask [H,W], evenly among its pixels in row order; float32 [N,2]."""
+    v, u = mask.nonzero(as_tuple=True)
+    picked = torch.linspace(0, len(u) - 1, min(most, len(u))).round().long()
+    return torch.stack((u[picked], v[picked]), -1).float()
+
+
+def at_pixels(points: Tensor, queries: Tensor) -> Tensor:
+    """The points [T,H,W,3] of whole pixels (u, v) [N,2]: [T,N,3]."""
+    return points[:, queries[:, 1].long(), queries[:, 0].long()]
+
+
+def edge_change(points: Tensor, neighbours: int = NEIGHBOURS) -> float:
+    """L_rigid (equation 2) of points [T,N,2 or 3] as a share: root mean square change of the distances to neighbours
+    since frame 0, over the mean distance."""
+    space = torch.nn.functional.pad(points, (0, 3 - points.shape[-1]))
+    graph = rigidity_graph(space[0], k=neighbours)
+    if not len(graph.source):
+        return math.nan
+    distance = (space[0, graph.source] - space[0, graph.target]).norm(dim=-1).mean()
+    return (rigidity_loss(space, graph).sqrt() / distance).item()
+
+
+def shape_change(points: Tensor) -> float:
+    """What of a shape's change no rotation, scaling and shift explains; points [T,N,D].
+
+    Root mean square distance left after the best similarity transform between frame 0 and a later frame (Umeyama 1991),
+    over the root mean square radius in that frame; mean over frames. 0: the shape is kept; 1: nothing is left of it.
+    """
+    centred = (points - points.mean(1, keepdim=True)).double()
+    if len(points) < 2 or not centred[0].any():
+        return math.nan
+    shapes = centred / centred.norm(dim=(1, 2), keepdim=True).clamp(min=1e-12)
+    u, s, vh = torch.linalg.svd(shapes[0].T @ shapes[1:])
+    # without mirroring: where the best orthogonal matrix is a reflection, the weakest direction is turned round
+    s[:, -1] *= torch.where(torch.linalg.det(u @ vh) < 0, -1.0, 1.0)
+    return (1 - s.sum(1).square()).clamp(min=0).sqrt().mean().item()
+
+
+def motion(uv: Tensor) -> float:
+    """Median over points [T,N,2] of how far each is from its start in the last frame, pixels."""
+    return (uv[-1] - uv[0]).norm(dim=-1).quantile(0.5).item()
+
+
+def through_codec(checkpoint: Checkpoint, encoders: Encoders, samples: list[Sample]) -> Iterator[Generated]:
+    """The true clips and points after the autoencoder: what a model with perfect latents would get."""
+    codec, point_range = encoders.video, checkpoint.info.point_range
+    for item in samples:
+        video = item.video.permute(0, 3, 1, 2).float() / 127.5 - 1
+        with torch.no_grad():
+            halves = [codec.decode(codec.encode(x)).float().cpu() for x in (video, point_range.encode(item.point_map))]
+        pixels = ((halves[0].clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+        point_map = point_range.decode(halves[1], item.point_map.camera, fps=item.point_map.fps)
+        yield Generated(pixels, point_map, torch.empty(0))
+
+
+def measure(
+    source: str, checkpoint: Path | None, shards: Path, clips: int, steps: int, guidance: float, videos: Path | None
+) -> dict:
+    """Rows of figures for the first `clips` clips of `shards`.
+
+    Args:
+        source: one of `SOURCES`.
+        videos: folder for the first clips' videos, as 000.mp4.
+    """
+    device, data = PartialState().device, Shards(shards)
+    samples = [data[i] for i in range(min(clips, len(data)))]
+    if source == "truth":
+        made: Iterator[Generated] = (Generated(s.video, s.point_map, torch.empty(0)) for s in samples)
+    else:
+        loaded = load_checkpoint(checkpoint, torch.float32)
+        encoders = load_encoders(loaded, device)
+        if source == "codec":
+            made = through_codec(loaded, encoders, samples)
+        else:
+            seeds = list(range(len(samples)))
+            made = generate_clips(loaded, encoders, samples, seeds, steps, guidance, source == "joint", device)
+    rows = []
+    for index, (clip, item) in enumerate(zip(made, samples)):
+        rows.append(figures(clip, item, source != "video"))
+        if videos is not None and index < VIDEOS:
+            write_video(videos / f"{index:03d}.mp4", clip.video, item.point_map.fps)
+    return {"rows": rows, "captions": [item.caption for item in samples], "device": _device_name(device)}
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def main() -> None:
+    """Command line: one model's figures as JSON."""
+    parser = argparse.ArgumentParser(prog="python -m training.ablation.measure", description=__doc__.split("\n")[0])
+    parser.add_argument("source", choices=SOURCES, help="joint model, one that never saw points, or a reference")
+    parser.add_argument("--checkpoint", type=Path, help="all-in-one; not needed for the truth")
+    parser.add_argument("--shards", type=Path, required=True)
+    parser.add_argument("--clips", type=int, default=24)
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--guidance", type=float, default=3.0)
+    parser.add_argument("--videos", type=Path, help="folder for the first clips' videos")
+    parser.add_argument("--out", type=Path, required=True, help="JSON file")
+    options = parser.parse_args()
+    try:
+        result = measure(
+            options.source,
+            options.checkpoint,
+            options.shards,
+            options.clips,
+            options.steps,
+            options.guidance,
+            options.videos,
+        )
+        with atomic_path(options.out) as temporary:
+            temporary.write_text(json.dumps(result, indent=1), encoding="utf-8")
+    except PointVidError as error:
+        raise SystemExit(f"error: {error}") from None
+
+
+if __name__ == "__main__":
+    main()
