@@ -1,5 +1,6 @@
 """The ablation: statistics against scipy, figures of known shapes, jobs, and a whole run on the tiny model."""
 
+import dataclasses
 import importlib
 import json
 import math
@@ -14,10 +15,19 @@ from scipy import stats
 
 from pointvid.errors import PointVidError
 from pointvid.point_map import PointMap
+from pointvid.trackers.lucas_kanade import LucasKanade
 from tests.training.tiny import moving_box
 from training.ablate import ablate
 from training.ablation.jobs import Job, run_jobs
-from training.ablation.measure import edge_change, foreground_queries, motion, shape_change, video_figures
+from training.ablation.measure import (
+    at_pixels,
+    edge_change,
+    followed_queries,
+    foreground_queries,
+    motion,
+    shape_change,
+    video_figures,
+)
 from training.ablation.plan import Plan, first_config, make_jobs, prepare, second_config
 from training.ablation.prepare import rewrite_points, sparse_points
 from training.ablation.report import read_results
@@ -84,14 +94,27 @@ def test_queries_are_pixels_of_the_mask():
 
 
 def test_the_true_video_goes_where_its_caption_says():
-    torch.manual_seed(0)
     sample = moving_box(1, frames=4, size=32)
-    figures = video_figures(sample.video, sample)
+    queries = foreground_queries(sample.point_map.mask)
+    figures = video_figures(sample.video, sample, queries)
     assert figures["direction"] == 1
     assert figures["psnr"] > 60
-    still = video_figures(sample.video[:1].expand_as(sample.video), sample)
+    still = video_figures(sample.video[:1].expand_as(sample.video), sample, queries)
     assert still["motion_px"] < 0.1
     assert still["direction"] == 0
+    assert set(video_figures(sample.video, sample, queries[:3])) == {"psnr", "queries"}  # too few to judge a shape
+
+
+def test_points_that_cannot_be_followed_do_not_count():
+    sample = moving_box(1, frames=4, size=32)
+    every = foreground_queries(sample.point_map.mask)
+    kept = followed_queries(sample)
+    assert 8 <= len(kept) <= len(every)
+    truth = at_pixels(sample.point_map.points, kept)[..., :2]
+    found = LucasKanade().track(sample.video, kept, None).uvd[..., :2]
+    assert (found - truth).norm(dim=-1).median() < 1
+    gone = dataclasses.replace(sample, video=sample.video[:1].expand_as(sample.video).contiguous())
+    assert len(followed_queries(gone)) == 0  # the box goes 3 px and the video does not show it
 
 
 def test_sparse_points_are_exact_where_displacement_is_constant():

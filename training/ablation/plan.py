@@ -181,7 +181,9 @@ def _variant_jobs(plan: Plan, variant: Variant, seed: int) -> Iterator[Job]:
     source = "joint" if variant.has_points else "video"
     videos = plan.videos(variant.name) if seed == plan.seeds[0] else None
     checkpoint = plan.checkpoint(variant.name, seed)
-    yield _measuring(plan, f"measure-{name}", source, checkpoint, plan.result(variant.name, seed), videos, (name,))
+    yield _measuring(
+        plan, f"measure-{name}", source, checkpoint, plan.result(variant.name, seed), videos, (name, "measure-truth")
+    )
 
 
 def _references(plan: Plan) -> Iterator[Job]:
@@ -190,7 +192,15 @@ def _references(plan: Plan) -> Iterator[Job]:
     first = f"first-{variant.first}"
     checkpoint = plan.checkpoint(first, seed)
     needs = (f"{first}-{seed}",)
-    yield _measuring(plan, "measure-codec", "codec", checkpoint, plan.result("codec"), plan.videos("codec"), needs)
+    yield _measuring(
+        plan,
+        "measure-codec",
+        "codec",
+        checkpoint,
+        plan.result("codec"),
+        plan.videos("codec"),
+        (*needs, "measure-truth"),
+    )
 
 
 def _data_jobs(plan: Plan, points: str) -> Iterator[Job]:
@@ -226,6 +236,7 @@ def _measuring(
     command += ["--clips", str(plan.clips), "--steps", str(plan.sample_steps), "--guidance", str(plan.guidance)]
     command += ["--checkpoint", str(checkpoint)] if checkpoint else []
     command += ["--videos", str(videos)] if videos else []
+    command += ["--queries", str(plan.result("truth"))] if source != "truth" else []
     return Job(name, command, out, _log(plan, name), needs, late=True)
 
 
