@@ -95,24 +95,27 @@ def test_queries_are_pixels_of_the_mask():
 
 def test_the_true_video_goes_where_its_caption_says():
     sample = moving_box(1, frames=4, size=32)
-    queries = foreground_queries(sample.point_map.mask)
-    figures = video_figures(sample.video, sample, queries)
+    every = torch.arange(len(foreground_queries(sample.point_map.mask)))
+    figures = video_figures(sample.video, sample, every)
     assert figures["direction"] == 1
     assert figures["psnr"] > 60
-    still = video_figures(sample.video[:1].expand_as(sample.video), sample, queries)
+    still = video_figures(sample.video[:1].expand_as(sample.video), sample, every)
     assert still["motion_px"] < 0.1
     assert still["direction"] == 0
-    assert set(video_figures(sample.video, sample, queries[:3])) == {"psnr", "queries"}  # too few to judge a shape
+    few = video_figures(sample.video, sample, every[:3])
+    assert "rigidity" in figures
+    assert "rigidity" not in few  # three points have no shape to speak of
+    assert few["direction"] == 1
 
 
 def test_points_that_cannot_be_followed_do_not_count():
     sample = moving_box(1, frames=4, size=32)
-    every = foreground_queries(sample.point_map.mask)
+    queries = foreground_queries(sample.point_map.mask)
     kept = followed_queries(sample)
-    assert 8 <= len(kept) <= len(every)
-    truth = at_pixels(sample.point_map.points, kept)[..., :2]
-    found = LucasKanade().track(sample.video, kept, None).uvd[..., :2]
-    assert (found - truth).norm(dim=-1).median() < 1
+    assert 8 <= len(kept) <= len(queries)
+    truth = at_pixels(sample.point_map.points, queries)
+    error = (LucasKanade().track(sample.video, queries, None).uvd - truth)[..., :2].norm(dim=-1).amax(0)
+    assert set(kept.tolist()) == {i for i, furthest in enumerate(error.tolist()) if furthest <= 2}
     gone = dataclasses.replace(sample, video=sample.video[:1].expand_as(sample.video).contiguous())
     assert len(followed_queries(gone)) == 0  # the box goes 3 px and the video does not show it
 

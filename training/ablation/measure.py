@@ -1,10 +1,10 @@
 """`python -m training.ablation.measure`: what one trained model makes of held-out clips, in numbers and videos.
 
 Figures that every variant has are taken from the generated video alone: points of the true foreground of frame 0, which
-is the condition image, so all variants start there, are followed through it by our tracker without weights. Only points
-count that the tracker follows well through the true clip: what it cannot follow (the far side of a rolling ball) is not
-blamed on a model, and the choice depends on none. Figures of the generated points exist only where a variant has points;
-they are named point_*.
+is the condition image, so all variants start there, are followed through it by our tracker without weights. Of shape
+speak only points that the tracker follows well through the true clip: what it cannot follow (the far side of a rolling
+ball) is not blamed on a model, and the choice depends on none. Figures of the generated points exist only where a
+variant has points; they are named point_*.
 """
 
 from __future__ import annotations
@@ -87,32 +87,39 @@ def generate_clips(
             yield Generated(pixels, point_map, latents[i : i + 1].cpu())
 
 
-def figures(made: Generated, sample: Sample, queries: Tensor, points: bool) -> dict[str, float]:
+def figures(made: Generated, sample: Sample, followed: Tensor, points: bool) -> dict[str, float]:
     """Everything measured of one generated clip; see `FIGURES` in report.py for what each means."""
-    row = video_figures(made.video, sample, queries)
+    row = video_figures(made.video, sample, followed)
     return row | point_figures(made, sample) if points else row
 
 
-def video_figures(video: Tensor, sample: Sample, queries: Tensor) -> dict[str, float]:
-    """Figures of a video [T,H,W,3] uint8 that needs no points, by following pixels (u, v) [N,2] of frame 0."""
-    row = {"psnr": psnr(video, sample.video), "queries": float(len(queries))}
-    if len(queries) < FEWEST:
-        return row
+def video_figures(video: Tensor, sample: Sample, followed: Tensor) -> dict[str, float]:
+    """Figures of a video [T,H,W,3] uint8 that needs no points.
+
+    Args:
+        followed: which of `foreground_queries` speak of shape, see `followed_queries`; none, where they are too few.
+    """
+    queries = foreground_queries(sample.point_map.mask)
     tracks = LucasKanade().track(video, queries, None)
-    uv = tracks.uvd[..., :2]
-    true_uv = at_pixels(sample.point_map.points, queries)[..., :2]
-    shift = (uv[-1] - uv[0]).quantile(0.5, 0)
+    uv, true_uv = tracks.uvd[..., :2], at_pixels(sample.point_map.points, queries)[..., :2]
     true_motion = motion(true_uv)
-    row |= {
-        "rigidity": edge_change(uv),
-        "shape_change": shape_change(uv),
-        "survival": tracks.visible[-1].float().mean().item(),
+    row = {
+        "psnr": psnr(video, sample.video),
         "motion_px": motion(uv),
         "motion_share": motion(uv) / true_motion if true_motion > 0 else math.nan,
-        "track_error_px": (uv - true_uv).norm(dim=-1).mean().item(),
+        "followed": float(len(followed)),
     }
     way = next((word for word in sample.caption.split()[::-1] if word in WAYS), None)
-    return row | {"direction": goes(shift, way)} if way else row
+    if way:
+        row["direction"] = goes((uv[-1] - uv[0]).quantile(0.5, 0), way)
+    if len(followed) >= FEWEST:
+        row |= {
+            "rigidity": edge_change(uv[:, followed]),
+            "shape_change": shape_change(uv[:, followed]),
+            "survival": tracks.visible[-1, followed].float().mean().item(),
+            "track_error_px": (uv - true_uv)[:, followed].norm(dim=-1).mean().item(),
+        }
+    return row
 
 
 def point_figures(made: Generated, sample: Sample) -> dict[str, float]:
@@ -150,10 +157,10 @@ def foreground_queries(mask: Tensor, most: int = QUERIES) -> Tensor:
 
 
 def followed_queries(sample: Sample, within: float = FOLLOWED_PX) -> Tensor:
-    """Pixels of the foreground that the tracker follows through the true clip, always within so many pixels; [N,2]."""
+    """Indices of the `foreground_queries` that the tracker follows through the true clip, always within so many px."""
     queries = foreground_queries(sample.point_map.mask)
     error = LucasKanade().track(sample.video, queries, None).uvd - at_pixels(sample.point_map.points, queries)
-    return queries[error[..., :2].norm(dim=-1).amax(0) <= within]
+    return (error[..., :2].norm(dim=-1).amax(0) <= within).nonzero()[:, 0]
 
 
 def at_pixels(points: Tensor, queries: Tensor) -> Tensor:
@@ -213,14 +220,14 @@ def measure(
     steps: int,
     guidance: float,
     videos: Path | None,
-    queries: Path | None,
+    followed: Path | None,
 ) -> dict:
     """Rows of figures for the first `clips` clips of `shards`.
 
     Args:
         source: one of `SOURCES`.
         videos: folder for the first clips' videos, as 000.mp4.
-        queries: JSON that this wrote for the truth; None finds the points to follow anew.
+        followed: JSON that this wrote for the truth, which says what points can be followed; None finds them anew.
     """
     device, data = PartialState().device, Shards(shards)
     samples = [data[i] for i in range(min(clips, len(data)))]
@@ -234,20 +241,20 @@ def measure(
         else:
             seeds = list(range(len(samples)))
             made = generate_clips(loaded, encoders, samples, seeds, steps, guidance, source == "joint", device)
-    if queries is None:
-        followed = [followed_queries(item) for item in samples]
+    if followed is None:
+        chosen = [followed_queries(item) for item in samples]
     else:
-        stored = json.loads(queries.read_text(encoding="utf-8"))["queries"]
-        followed = [torch.tensor(pixels, dtype=torch.float32).view(-1, 2) for pixels in stored[: len(samples)]]
+        stored = json.loads(followed.read_text(encoding="utf-8"))["followed"]
+        chosen = [torch.tensor(indices, dtype=torch.int64) for indices in stored[: len(samples)]]
     rows = []
     for index, (clip, item) in enumerate(zip(made, samples)):
-        rows.append(figures(clip, item, followed[index], source != "video"))
+        rows.append(figures(clip, item, chosen[index], source != "video"))
         if videos is not None and index < VIDEOS:
             write_video(videos / f"{index:03d}.mp4", clip.video, item.point_map.fps)
     return {
         "rows": rows,
         "captions": [item.caption for item in samples],
-        "queries": [pixels.int().tolist() for pixels in followed],
+        "followed": [indices.tolist() for indices in chosen],
         "device": _device_name(device),
     }
 
@@ -266,7 +273,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--guidance", type=float, default=3.0)
     parser.add_argument("--videos", type=Path, help="folder for the first clips' videos")
-    parser.add_argument("--queries", type=Path, help="the truth's JSON: follow the points that it chose")
+    parser.add_argument("--followed", type=Path, help="the truth's JSON: which points can be followed")
     parser.add_argument("--out", type=Path, required=True, help="JSON file")
     options = parser.parse_args()
     try:
@@ -278,7 +285,7 @@ def main() -> None:
             options.steps,
             options.guidance,
             options.videos,
-            options.queries,
+            options.followed,
         )
         with atomic_path(options.out) as temporary:
             temporary.write_text(json.dumps(result, indent=1), encoding="utf-8")

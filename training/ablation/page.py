@@ -16,10 +16,10 @@ _NOTES = (
     "The paper fine-tunes a published model. Here every variant is trained from scratch: RGB only is a model that "
     "never saw points.",
     "RGB only has no points. What is compared with it is therefore measured on the video: up to 64 points of the true "
-    "foreground of frame 0 are followed by the tracker without weights. Only points count that it follows within 2 px "
-    "through the true clip, and only clips with 8 of them: a choice that knows no model. The row of the true clips is "
-    "the floor. Points lost later count with the place where the tracker believes them, so that an object that "
-    "dissolves does not look rigid by losing its points.",
+    "foreground of frame 0 are followed by the tracker without weights. Of shape speak only points that it follows "
+    "within 2 px through the true clip, and only clips with 8 of them: rolling balls fall out, by a choice that knows "
+    "no model. The row of the true clips is the floor. Points lost later count with the place where the tracker "
+    "believes them, so that an object that dissolves does not look rigid by losing its points.",
     "All variants generate the same clips from the same noise. Intervals are Student's t over seeds (dark) and over "
     "clips (light).",
     "A frozen object is rigid: read rigidity and shape beside motion.",

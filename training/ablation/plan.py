@@ -236,7 +236,7 @@ def _measuring(
     command += ["--clips", str(plan.clips), "--steps", str(plan.sample_steps), "--guidance", str(plan.guidance)]
     command += ["--checkpoint", str(checkpoint)] if checkpoint else []
     command += ["--videos", str(videos)] if videos else []
-    command += ["--queries", str(plan.result("truth"))] if source != "truth" else []
+    command += ["--followed", str(plan.result("truth"))] if source != "truth" else []
     return Job(name, command, out, _log(plan, name), needs, late=True)
 
 
