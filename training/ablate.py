@@ -17,7 +17,7 @@ from pointvid.files import atomic_path
 from .ablation.jobs import Outcome, run_jobs
 from .ablation.plan import Plan, make_jobs, prepare
 from .ablation.report import read_results, write_report
-from .ablation.variants import REFERENCE, VARIANTS, Variant
+from .ablation.variants import FIRST, REFERENCE, VARIANTS, Variant
 from .data import read_manifest
 
 CONFIGS = Path(__file__).parent / "configs"
@@ -74,6 +74,13 @@ def main() -> None:
     add("--sample-steps", type=int, default=20)
     add("--guidance", type=float, default=3.0)
     add("--spacing", type=int, default=4, help="pixels between the tracks of the sparse variants")
+    add(
+        "--first",
+        nargs="*",
+        default=[],
+        metavar="NAME=CHECKPOINT",
+        help=f"use this stage-1 checkpoint for all seeds instead of a first run; names: {', '.join(FIRST)}",
+    )
     add("--set1", nargs="*", default=[], metavar="KEY=VALUE", help="further settings of the first runs")
     add("--set2", nargs="*", default=[], metavar="KEY=VALUE", help="further settings of the second runs")
     add("--jobs", type=int, default=1, help="processes side by side, of one thread each; they share the device")
@@ -109,9 +116,20 @@ def _plan(options: argparse.Namespace) -> Plan:
         seeds=tuple(options.seeds),
         set1=tuple(options.set1),
         set2=tuple(options.set2),
+        given=_given(options.first),
         encode_jobs=max(1, min(options.jobs, len(read_manifest(options.shards)["shards"]))),
         **{name: getattr(options, name) for name in (*same, *numbers)},
     )
+
+
+def _given(pairs: list[str]) -> dict[str, Path]:
+    given = {}
+    for pair in pairs:
+        name, _, path = pair.partition("=")
+        if name not in FIRST or not Path(path).is_file():
+            raise PointVidError(f"--first {pair}: expected NAME=CHECKPOINT, a file and one of {', '.join(FIRST)}")
+        given[name] = Path(path)
+    return given
 
 
 if __name__ == "__main__":

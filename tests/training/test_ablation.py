@@ -217,7 +217,7 @@ def test_variants_differ_in_what_they_say_and_nothing_else(plan):
         config = second_config(plan, item, 1)
         assert config.steps == plan.steps2
         assert config.seed == 1
-        assert config.model.checkpoint == plan.checkpoint(f"first-{item.first}", 1)
+        assert config.model.checkpoint == plan.first(item.first, 1)
     assert second_config(plan, variant("no_diffusion_loss"), 0).weights.ddim == 0
     assert second_config(plan, variant("grad_last"), 0).grad_step == "last"
     assert first_config(plan, "rgb_only", 0).mode == second_config(plan, variant("rgb_only"), 0).mode == "rgb_only"
@@ -229,6 +229,17 @@ def test_model_files_differ_in_the_entry_attention(plan):
         config = first_config(plan, name, 0)
         model = yaml.safe_load(config.model.tiny.read_text(encoding="utf-8"))
         assert model["entry_attention"] == first.entry_attention
+
+
+def test_a_given_checkpoint_takes_the_place_of_first_runs(plan, tmp_path):
+    given = Plan(**{**plan.__dict__, "given": {"joint": tmp_path / "stage1.safetensors"}})
+    names = {job.name: job for job in make_jobs(given)}
+    assert "first-joint-0" not in names
+    assert all(set(job.needs) <= set(names) for job in names.values())
+    assert "first-entry_none-0" in names
+    assert names["full-1"].needs == ("latents-exact-0",)
+    assert second_config(given, variant("full"), 1).model.checkpoint == tmp_path / "stage1.safetensors"
+    assert given.settings()["given"] == {"joint": str(tmp_path / "stage1.safetensors")}
 
 
 def test_other_settings_do_not_go_into_the_same_folder(plan):

@@ -81,6 +81,11 @@ def _opening(results: dict[str, Any]) -> str:
         f"variant; seeds {_list(results['seeds'])}; {len(results['captions'])} held-out synthetic clips with exact "
         f"points, on {escape(_list(results['device']))}. Reported as it came out.</p>"
     )
+    for name, path in settings["given"].items():
+        text += (
+            f"<p>First run <b>{name}</b> was not trained here: all seeds start from {escape(Path(path).name)}, differ "
+            "in the second run alone, and so do the intervals over them.</p>"
+        )
     if results["missing"]:
         text += f'<p class="bad">Missing: {escape("; ".join(results["missing"]))}.</p>'
     if results["failed"]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ class Plan:
         clips, sample_steps, guidance: what is generated and how.
         spacing: pixels between the tracks of the sparse variants.
         set1, set2: further `key=value` of the two runs.
+        given: checkpoints that stand in for first runs, by name in `FIRST`, the same for all seeds.
     """
 
     out: Path
@@ -57,6 +58,7 @@ class Plan:
     spacing: int
     set1: tuple[str, ...] = ()
     set2: tuple[str, ...] = ()
+    given: Mapping[str, Path] = field(default_factory=dict)
     encode_jobs: int = 1
 
     def settings(self) -> dict[str, Any]:
@@ -71,6 +73,10 @@ class Plan:
     def videos(self, name: str) -> Path:
         """Where its first seed's videos are."""
         return self.out / "videos" / name
+
+    def first(self, name: str, seed: int) -> Path:
+        """What a first run makes, or what was given in its place."""
+        return self.given.get(name) or self.checkpoint(f"first-{name}", seed)
 
     def checkpoint(self, run: str, seed: int) -> Path:
         """What a training run makes."""
@@ -139,7 +145,7 @@ def second_config(plan: Plan, variant: Variant, seed: int) -> Run:
         Regularize,
         plan.stage2,
         [
-            f"model.checkpoint={plan.checkpoint(f'first-{variant.first}', seed)}",
+            f"model.checkpoint={plan.first(variant.first, seed)}",
             f"steps={plan.steps2}",
             *_shared(plan, variant.name, points, seed),
             *plan.set2,
@@ -176,8 +182,10 @@ def _variant_jobs(plan: Plan, variant: Variant, seed: int) -> Iterator[Job]:
     yield from data
     first, name = f"first-{variant.first}-{seed}", f"{variant.name}-{seed}"
     needs = tuple(job.name for job in data)
-    yield _training(plan, first, first_config(plan, variant.first, seed), "augment", needs)
-    yield _training(plan, name, second_config(plan, variant, seed), variant.stage, (first,))
+    if variant.first not in plan.given:
+        yield _training(plan, first, first_config(plan, variant.first, seed), "augment", needs)
+        needs = (first,)
+    yield _training(plan, name, second_config(plan, variant, seed), variant.stage, needs)
     source = "joint" if variant.has_points else "video"
     videos = plan.videos(variant.name) if seed == plan.seeds[0] else None
     checkpoint = plan.checkpoint(variant.name, seed)
@@ -189,18 +197,10 @@ def _variant_jobs(plan: Plan, variant: Variant, seed: int) -> Iterator[Job]:
 def _references(plan: Plan) -> Iterator[Job]:
     yield _measuring(plan, "measure-truth", "truth", None, plan.result("truth"), plan.videos("truth"), ())
     variant, seed = plan.variants[0], plan.seeds[0]
-    first = f"first-{variant.first}"
-    checkpoint = plan.checkpoint(first, seed)
-    needs = (f"{first}-{seed}",)
-    yield _measuring(
-        plan,
-        "measure-codec",
-        "codec",
-        checkpoint,
-        plan.result("codec"),
-        plan.videos("codec"),
-        (*needs, "measure-truth"),
-    )
+    checkpoint, needs = plan.first(variant.first, seed), ("measure-truth",)
+    if variant.first not in plan.given:
+        needs += (f"first-{variant.first}-{seed}",)
+    yield _measuring(plan, "measure-codec", "codec", checkpoint, plan.result("codec"), plan.videos("codec"), needs)
 
 
 def _data_jobs(plan: Plan, points: str) -> Iterator[Job]:
