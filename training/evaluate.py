@@ -1,8 +1,14 @@
-"""`python -m training.evaluate CHECKPOINT --shards TEST [--against OTHER]`: how good a generating checkpoint is.
+"""`python -m training.evaluate`: how good generated clips are, by our own figures and by public suites.
 
-For each held-out clip: its first frame and caption go in, video and points come out; measured are the agreement of
-the two, rigidity, motion, and whether the object went where the caption says, by the generated tracks and
-(independently) by tracking the generated video. Also the VAE's round trip of the true points.
+    python -m training.evaluate CHECKPOINT --shards TEST [--against OTHER] --out FOLDER
+        our figures on held-out clips of the training data's kind (docs/training.md)
+
+    python -m training.evaluate --suite vbench videophy geometry --list INPUTS.jsonl --out FOLDER \\
+        --method ours=pointvid:model.safetensors base=i2vgen-xl:FOLDER svd=svd:FOLDER \\
+                 wan=comfyui:workflow_api.json@http://127.0.0.1:8188 other=videos:FOLDER_OF_CLIPS
+        the same inputs through several methods, scores in one table, clips side by side (docs/evaluation.md)
+
+Both go on after a kill with what is not done.
 """
 
 from __future__ import annotations
@@ -10,125 +16,159 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from statistics import mean
 
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
-from pointvid.agreement import generation_figures
-from pointvid.checkpoint import Checkpoint, load_checkpoint
-from pointvid.encoders import Encoders, load_encoders
+from pointvid.checkpoint import load_checkpoint
 from pointvid.errors import PointVidError
 from pointvid.files import atomic_path
-from pointvid.generate import generate
-from pointvid.point_map import PointMap
-from pointvid.trackers.lucas_kanade import LucasKanade
-from pointvid.video import write_video
 
 from .data import Shards
-
-WAYS = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
-
-
-def evaluate(
-    checkpoint: Checkpoint, shards: Shards, clips: int, steps: int, guidance: float, out: Path | None = None
-) -> dict[str, float]:
-    """Means over `clips` held-out clips.
-
-    Args:
-        out: where the generated videos go, beside the true ones.
-    Returns:
-        agreement, agreement_shuffled, agreement_still, rigidity, motion_px (of `agreement.GenerationFigures`),
-        true_motion_px, direction, direction_video (shares of clips), foreground_iou, vae_px, vae_depth_percent,
-        psnr_first (frame 0 against the image), clips, empty (clips without any generated foreground).
-    """
-    encoders = load_encoders(checkpoint)
-    rows: list[dict[str, float]] = []
-    for index in tqdm(range(min(clips, len(shards))), unit="clip", desc="evaluating"):
-        sample = shards[index]
-        made = generate(
-            checkpoint, encoders, sample.caption, sample.video[0], steps=steps, guidance=guidance, seed=index
-        )
-        truth = sample.point_map
-        union = (made.point_map.mask | truth.mask).sum()
-        row = {
-            "foreground_iou": ((made.point_map.mask & truth.mask).sum() / union).item(),
-            "true_motion_px": (truth.points[-1] - truth.points[0])[truth.mask][:, :2].norm(dim=-1).mean().item(),
-            "psnr_first": psnr(made.video[0], sample.video[0]),
-            "empty": float(not made.point_map.mask.any()),
-            **vae_round_trip(encoders, checkpoint, truth),
-        }
-        way = next((word for word in sample.caption.split()[::-1] if word in WAYS), None)
-        if made.point_map.mask.any():
-            row |= generation_figures(made.video, made.point_map).as_dict()
-            if way:
-                shift = (made.point_map.points[-1] - made.point_map.points[0])[made.point_map.mask][:, :2].mean(0)
-                row["direction"] = goes(shift, way)
-        if way:
-            row["direction_video"] = goes(video_shift(made.video, truth.mask), way)
-        rows.append(row)
-        if out:
-            write_video(out / f"{index:03d}.mp4", torch.cat((sample.video, made.video), 2), truth.fps)
-    keys = sorted({key for row in rows for key in row})
-    return {key: mean(row[key] for row in rows if key in row) for key in keys} | {"clips": len(rows)}
-
-
-def goes(shift: Tensor, way: str) -> float:
-    """1.0 where (right, down) `shift` points more `way` than any other of the four ways, and by a pixel at least."""
-    scores = {name: shift[0].item() * x + shift[1].item() * y for name, (x, y) in WAYS.items()}
-    return float(max(scores, key=scores.get) == way and scores[way] >= 1.0)
-
-
-def video_shift(video: Tensor, mask: Tensor) -> Tensor:
-    """Median (right, down) in pixels that the pixels in `mask` [H,W] of frame 0 go, by our tracker without weights."""
-    v, u = mask.nonzero(as_tuple=True)
-    queries = torch.stack((u, v), -1).float()[:: max(1, len(u) // 64)]
-    tracks = LucasKanade().track(video, queries, None)
-    return (tracks.uvd[-1] - tracks.uvd[0])[:, :2].median(0).values
-
-
-@torch.no_grad()
-def vae_round_trip(encoders: Encoders, checkpoint: Checkpoint, truth: PointMap) -> dict[str, float]:
-    """Error of the true points after encoding and decoding: mean pixels and mean percent of depth."""
-    point_range = checkpoint.info.point_range
-    decoded = encoders.video.decode(encoders.video.encode(point_range.encode(truth))).float()
-    error = (point_range.decode_uvd(decoded) - truth.points)[:, truth.mask]
-    depth = truth.points[:, truth.mask][..., 2]
-    return {
-        "vae_px": error[..., :2].norm(dim=-1).mean().item(),
-        "vae_depth_percent": (100 * error[..., 2].abs() / depth).mean().item(),
-    }
-
-
-def psnr(a: Tensor, b: Tensor) -> float:
-    """Of two uint8 images, dB."""
-    return (-10 * ((a.float() - b.float()) / 255).square().mean().clamp(min=1e-9).log10()).item()
+from .evaluation.clips import check_clips, generate_clips
+from .evaluation.heldout import evaluate
+from .evaluation.inputs import Item, items_of_shards, read_items
+from .evaluation.methods import KINDS, make_method
+from .evaluation.sheet import write_sheet
+from .evaluation.suites import SUITES, Places
+from .evaluation.table import write_scores
 
 
 def main() -> None:
-    """Parse arguments, evaluate, print and write JSON."""
-    parser = argparse.ArgumentParser(prog="python -m training.evaluate", description=__doc__)
-    parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("--shards", type=Path, required=True, help="held-out clips")
-    parser.add_argument("--against", type=Path, help="another checkpoint, e.g. stage 1's")
-    parser.add_argument("--clips", type=int, default=32)
-    parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--guidance", type=float, default=3.0)
-    parser.add_argument("--out", type=Path, help="folder for figures.json and videos")
+    """Parse arguments, evaluate, print and write."""
+    parser = argparse.ArgumentParser(
+        prog="python -m training.evaluate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("checkpoint", type=Path, nargs="?", help="with --suite: short for --method pointvid=pointvid:CHECKPOINT")
+    add("--shards", type=Path, help="held-out clips; with --suite their captions and first frames are the inputs")
+    add("--against", type=Path, help="another checkpoint, e.g. stage 1's")
+    add("--clips", type=int, help="how many inputs; default 32 of the shards, all of a list")
+    add("--steps", type=int, help="of sampling; default 20, with --suite each method's own")
+    add("--guidance", type=float, help="default 3, with --suite each method's own")
+    add("--out", type=Path, help="folder of figures, clips, tables")
+    add("--suite", nargs="*", choices=list(SUITES), help="score by these; none after it: only generate and compare")
+    add("--list", type=Path, help="inputs: .jsonl, .json or .csv with image, prompt and perhaps name")
+    add("--method", nargs="+", default=[], metavar="NAME=KIND:SOURCE", help=f"KIND: {', '.join(KINDS)}, videos")
+    add("--size", type=_size, help="WIDTHxHEIGHT of the clips, where the method lets it be chosen")
+    add("--frames", type=int)
+    add("--fps", type=float)
+    add("--seed", type=int, default=0, help="of the first clip; the next gets the next")
+    add("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    add("--envs", type=Path, help="folder of the suites' environments; default OUT/envs")
+    add("--python", nargs="+", default=[], metavar="SUITE=PYTHON", help="use an environment that exists")
+    add("--videophy-code", type=Path, help="clone of VideoPhy's repository")
+    add("--videophy-weights", type=Path, help="folder of its rater's weights")
     options = parser.parse_args()
     try:
-        shards, figures = Shards(options.shards), {}
-        for path in filter(None, (options.checkpoint, options.against)):
-            checkpoint = load_checkpoint(path, torch.float32)
-            out = options.out / path.parent.name if options.out else None
-            figures[str(path)] = evaluate(checkpoint, shards, options.clips, options.steps, options.guidance, out)
-            print(path, json.dumps(figures[str(path)], indent=1))
-        if options.out:
-            with atomic_path(options.out / "figures.json") as temporary:
-                temporary.write_text(json.dumps(figures, indent=1), encoding="utf-8")
+        if options.suite is None:
+            if options.checkpoint is None or options.shards is None:
+                parser.error("expected CHECKPOINT --shards TEST, or --suite ...")
+            _held_out(options)
+        else:
+            if options.out is None:
+                parser.error("--out is missing")
+            _suites(options)
     except PointVidError as error:
         raise SystemExit(f"error: {error}") from None
+
+
+def _held_out(options: argparse.Namespace) -> None:
+    shards, figures = Shards(options.shards), {}
+    clips, steps, guidance = options.clips or 32, options.steps or 20, options.guidance or 3.0
+    for path in filter(None, (options.checkpoint, options.against)):
+        checkpoint = load_checkpoint(path, torch.float32)
+        out = options.out / path.parent.name if options.out else None
+        figures[str(path)] = evaluate(checkpoint, shards, clips, steps, guidance, out)
+        print(path, json.dumps(figures[str(path)], indent=1))
+    if options.out:
+        with atomic_path(options.out / "figures.json") as temporary:
+            temporary.write_text(json.dumps(figures, indent=1), encoding="utf-8")
+
+
+def _suites(options: argparse.Namespace) -> None:
+    """Clips of every method, then every suite on each; a suite that cannot run is a note, the others go on."""
+    items, out = _items(options), options.out
+    folders = _clips(options, items)
+    for name, folder in folders.items():
+        length, height, width = check_clips(folder, items)
+        print(f"{name}: {len(items)} clips of {length} frames, {width}x{height}")
+    pythons = dict(_pairs(options.python, "--python", tuple(SUITES)))
+    results, notes = {}, []
+    for name, folder in folders.items():
+        result = {"count": len(items), "scores": {}, "clips": {}, "versions": {}}
+        for suite in options.suite:
+            places = Places(
+                out / name / suite,
+                options.envs or out / "envs",
+                Path(pythons[suite]) if suite in pythons else None,
+                options.videophy_code,
+                options.videophy_weights,
+            )
+            try:
+                scores = SUITES[suite](folder, items, places)
+            except PointVidError as error:
+                notes.append(f"{name}, {suite}: not scored. {error}")
+                print(f"error: {error}")
+                continue
+            result["scores"] |= scores.means()
+            result["clips"] |= scores.clips
+            result["versions"][suite] = scores.versions
+        results[name] = result
+    write_scores(out, results, notes)
+    write_sheet(folders, items[:12], out)
+    print(f"wrote {out / 'scores.html'}, scores.md, scores.json, sheet.mp4 and sheet.html")
+
+
+def _items(options: argparse.Namespace) -> list[Item]:
+    if (options.list is None) == (options.shards is None):
+        raise PointVidError("--suite takes its inputs from --list or from --shards, expected one of them")
+    if options.list:
+        return read_items(options.list)[: options.clips]
+    return items_of_shards(options.shards, options.clips or 32, options.out / "inputs")
+
+
+def _clips(options: argparse.Namespace, items: list[Item]) -> dict[str, Path]:
+    """Folder of clips of every method, generated where they are not there yet."""
+    wanted = _pairs(options.method, "--method")
+    if options.checkpoint:
+        wanted = [("pointvid", f"pointvid:{options.checkpoint}"), *wanted]
+    if not wanted:
+        raise PointVidError("--suite has no clips to score, expected CHECKPOINT or --method NAME=KIND:SOURCE")
+    folders: dict[str, Path] = {}
+    for name, what in wanted:
+        kind, _, source = what.partition(":")
+        if name in folders:
+            raise PointVidError(f"--method: two are called {name!r}, expected each name once")
+        if kind == "videos":
+            folders[name] = Path(source)
+            continue
+        shape = {"size": options.size, "frames": options.frames, "fps": options.fps}
+        sampling = {"steps": options.steps, "guidance": options.guidance, "device": options.device}
+        method = make_method(kind, source, **shape, **sampling)
+        folders[name] = options.out / name / "clips"
+        with tqdm(total=len(items), unit="clip", desc=name) as bar:
+            generate_clips(
+                method, items, folders[name], options.seed, lambda done, total, what, bar=bar: bar.update(done - bar.n)
+            )
+    return folders
+
+
+def _pairs(texts: list[str], option: str, names: tuple[str, ...] = ()) -> list[tuple[str, str]]:
+    pairs = []
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not value or Path(name).name != name or (names and name not in names):
+            raise PointVidError(f"{option} {text!r}: expected NAME=VALUE{f', NAME one of {names}' if names else ''}")
+        pairs.append((name, value))
+    return pairs
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, _, height = text.partition("x")
+    if not (width.isdigit() and height.isdigit()):
+        raise argparse.ArgumentTypeError(f"size is {text!r}, expected WIDTHxHEIGHT as in 448x256")
+    return int(height), int(width)
 
 
 if __name__ == "__main__":

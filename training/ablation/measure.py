@@ -34,7 +34,7 @@ from pointvid.trackers.lucas_kanade import LucasKanade
 from pointvid.video import write_video
 
 from ..data import Shards
-from ..evaluate import WAYS, goes, psnr
+from ..evaluation.heldout import WAYS, goes, psnr
 
 SOURCES = ("joint", "video", "codec", "truth")
 QUERIES = 64
