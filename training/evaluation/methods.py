@@ -133,7 +133,12 @@ class Diffusers:
             message = " ".join(str(error).split())[:200]
             raise PointVidError(f"{self.kind}: {self.folder} cannot be loaded as {name} ({message})") from error
         pipeline.set_progress_bar_config(disable=True)
-        return pipeline.to(self.device)
+        pipeline.to(self.device)
+        text = getattr(pipeline, "text_encoder", None)
+        if text is not None and not hasattr(text, "text_model"):
+            # I2VGenXLPipeline asks for a level that transformers 5 dropped; past nn.Module, which would register a loop
+            vars(text)["text_model"] = text
+        return pipeline
 
     def generate(self, item: Item, seed: int) -> Clip:
         """See Method."""
@@ -159,7 +164,9 @@ class Diffusers:
             options |= {"prompt": item.prompt, "target_fps": round(self.fps)}
             options |= {} if self.guidance is None else {"guidance_scale": self.guidance}
         accepted = inspect.signature(type(self._pipeline).__call__).parameters
-        frames = self._pipeline(**{key: value for key, value in options.items() if key in accepted}).frames[0]
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)  # I2VGenXLPipeline draws the image's latent without the generator
+            frames = self._pipeline(**{key: value for key, value in options.items() if key in accepted}).frames[0]
         video = torch.from_numpy((np.asarray(frames) * 255).round().clip(0, 255).astype(np.uint8))
         return Clip(video, self.fps)
 
