@@ -72,8 +72,7 @@ def build(environment: Environment, folder: Path, log: Path) -> Path:
                 f"or make one yourself (Python {environment.python}: {' '.join(environment.requirements)}) and pass "
                 f"--python {environment.name}=PATH_OF_ITS_PYTHON"
             ) from error
-    listed = subprocess.run(freeze, capture_output=True, text=True, check=False).stdout.split("\n")
-    versions = {"python": environment.python, "packages": [line for line in listed if line]}
+    versions = {"python": _said([str(python), "--version"]), "packages": _said(freeze).splitlines()}
     with atomic_path(folder / VERSIONS) as path:
         path.write_text(json.dumps(versions, indent=1), encoding="utf-8")
     return python
@@ -102,6 +101,10 @@ def run_in(python: Path, arguments: Sequence[str], log: Path, what: str, cwd: Pa
         _run([str(python), *arguments], log, cwd)
     except PointVidError as error:
         raise PointVidError(f"{what} failed: {error}; see {log}") from error
+
+
+def _said(command: Sequence[str]) -> str:
+    return subprocess.run(list(command), capture_output=True, text=True, check=False).stdout.strip()
 
 
 def _run(command: Sequence[str], log: Path, cwd: Path | None = None) -> None:
