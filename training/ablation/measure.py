@@ -19,7 +19,6 @@ import torch
 from accelerate import PartialState
 from torch import Tensor
 
-from pointvid.agreement import generation_figures
 from pointvid.checkpoint import Checkpoint, load_checkpoint
 from pointvid.denoiser.base import base_model, decode_video, split
 from pointvid.encoders import Encoders, load_encoders
@@ -27,7 +26,9 @@ from pointvid.errors import PointVidError
 from pointvid.files import atomic_path
 from pointvid.generate import Generated
 from pointvid.guidance import without_points
-from pointvid.losses import rigidity_graph, rigidity_loss
+from pointvid.metrics import color_constancy, retracking, rigidity
+from pointvid.metrics import shape_change as shape_change_3d
+from pointvid.metrics.trajectories import trajectories
 from pointvid.sample import Sample
 from pointvid.sampling import guided, initial_noise, sample
 from pointvid.trackers.lucas_kanade import LucasKanade
@@ -40,7 +41,6 @@ SOURCES = ("joint", "video", "codec", "truth")
 QUERIES = 64
 FOLLOWED_PX = 2.0  # furthest from the truth, in any frame of the true clip, for a point to count
 FEWEST = 8
-NEIGHBOURS = 8
 VIDEOS = 6
 
 
@@ -113,8 +113,10 @@ def video_figures(video: Tensor, sample: Sample, followed: Tensor) -> dict[str, 
     if way:
         row["direction"] = goes((uv[-1] - uv[0]).quantile(0.5, 0), way)
     if len(followed) >= FEWEST:
+        # all count, also where the tracker is unsure: an object that dissolves is not rigid because its points are lost
+        whole = tracks.select(followed).replace(visible=torch.ones(len(uv), len(followed), dtype=torch.bool))
         row |= {
-            "rigidity": edge_change(uv[:, followed]),
+            "rigidity": rigidity(whole, relative=True).value,
             "shape_change": shape_change(uv[:, followed]),
             "survival": tracks.visible[-1, followed].float().mean().item(),
             "track_error_px": (uv - true_uv)[:, followed].norm(dim=-1).mean().item(),
@@ -130,18 +132,16 @@ def point_figures(made: Generated, sample: Sample) -> dict[str, float]:
     row = {"point_iou": both.sum().item() / union if union else math.nan, "point_empty": float(not found.mask.any())}
     if not found.mask.any():
         return row
-    scores = generation_figures(made.video, found)
-    queries = foreground_queries(found.mask)
-    points = at_pixels(found.points, queries)
-    again = LucasKanade().track(made.video, queries, None)
+    start, end = found.points[0][found.mask], found.points[-1][found.mask]
     row |= {
-        "point_rigidity": scores.rigidity,
-        "point_shape_change": shape_change(found.camera.unproject(points)),
-        "point_motion_px": scores.motion_px,
-        "point_agreement": scores.agreement,
-        "point_agreement_still": scores.agreement_still,
-        "point_retrack_px": (points - again.uvd)[..., :2].norm(dim=-1).mean().item(),
+        "point_rigidity": rigidity(found, relative=True).value,
+        "point_shape_change": shape_change_3d(found).value,
+        "point_motion_px": (end - start)[:, :2].norm(dim=-1).quantile(0.5).item(),
+        "point_agreement": color_constancy(made.video, found).value,
+        "point_agreement_still": color_constancy(made.video, found, null="still").value,
     }
+    if trajectories(found).on_screen[0].any():
+        row["point_retrack_px"] = retracking(made.video, found, limit=QUERIES).value
     if both.any():
         error = (found.points - truth.points)[:, both]
         row["point_error_px"] = error[..., :2].norm(dim=-1).mean().item()
@@ -166,17 +166,6 @@ def followed_queries(sample: Sample, within: float = FOLLOWED_PX) -> Tensor:
 def at_pixels(points: Tensor, queries: Tensor) -> Tensor:
     """The points [T,H,W,3] of whole pixels (u, v) [N,2]: [T,N,3]."""
     return points[:, queries[:, 1].long(), queries[:, 0].long()]
-
-
-def edge_change(points: Tensor, neighbours: int = NEIGHBOURS) -> float:
-    """L_rigid (equation 2) of points [T,N,2 or 3] as a share: root mean square change of the distances to neighbours
-    since frame 0, over the mean distance."""
-    space = torch.nn.functional.pad(points, (0, 3 - points.shape[-1]))
-    graph = rigidity_graph(space[0], k=neighbours)
-    if not len(graph.source):
-        return math.nan
-    distance = (space[0, graph.source] - space[0, graph.target]).norm(dim=-1).mean()
-    return (rigidity_loss(space, graph).sqrt() / distance).item()
 
 
 def shape_change(points: Tensor) -> float:

@@ -27,19 +27,24 @@ class Figure:
 
 
 FIGURES = {
-    "rigidity": Figure("rigidity error", "less", "relative change of distances between neighbours (equation 2), RMS"),
+    "rigidity": Figure(
+        "rigidity error, %", "less", "relative change of distances between neighbours (equation 2), RMS"
+    ),
     "shape_change": Figure("shape change", "less", "share of a shape that no rotation, scaling and shift explains"),
     "motion_share": Figure("motion", "", "median way of the points, as a share of the true one"),
     "track_error_px": Figure("track error, px", "less", "mean distance from the true points, all frames"),
     "direction": Figure("direction right", "more", "share of clips in which the object goes where the caption says"),
     "survival": Figure("points kept", "more", "share of points that still look as in frame 0 at the end"),
     "psnr": Figure("PSNR, dB", "more", "of the whole video against the true one"),
-    "point_rigidity": Figure("rigidity error", "less", "as above, of the generated points, in space"),
-    "point_shape_change": Figure("shape change", "less", "as above, of the generated points, in space"),
-    "point_motion_px": Figure("motion, px", "", "mean way of the generated points"),
+    "point_rigidity": Figure("rigidity error, %", "less", "as above, of all generated points, in space"),
+    "point_shape_change": Figure(
+        "shape change, %", "less", "of distances between all points, in space (docs/metrics.md)"
+    ),
+    "point_motion_px": Figure("motion, px", "", "median way of the generated points"),
     "point_error_px": Figure("error, px", "less", "generated against true points, where both have foreground"),
     "point_depth_percent": Figure("depth error, %", "less", "the same, of depth"),
     "point_agreement": Figure("agreement", "more", "colour constancy of the generated video along its points"),
+    "point_agreement_still": Figure("of still points", "", "the same, if no point moved"),
     "point_retrack_px": Figure("re-tracking, px", "less", "generated points against the re-tracked video"),
     "point_iou": Figure("foreground IoU", "more", "generated against true foreground of frame 0"),
 }
