@@ -18,6 +18,7 @@ from .ablation.jobs import Outcome, run_jobs
 from .ablation.plan import Plan, make_jobs, prepare
 from .ablation.report import read_results, write_report
 from .ablation.variants import FIRST, REFERENCE, VARIANTS, Variant
+from .config import Augment, Regularize, load_config
 from .data import read_manifest
 
 CONFIGS = Path(__file__).parent / "configs"
@@ -67,9 +68,9 @@ def main() -> None:
     add("--cache", type=Path, help="folder of latents, shared by all runs; default WORK/latents")
     add("--variants", nargs="+", choices=[v.name for v in VARIANTS], help="default: all")
     add("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of training; three or more give intervals")
-    add("--steps1", type=int, default=6000, help="stage 1, from scratch")
-    add("--steps2", type=int, default=600, help="stage 2, or as many more of stage 1")
-    add("--batch", type=int, default=8, help="clips a step")
+    add("--steps1", type=int, help="stage 1, from scratch; default as the config has it")
+    add("--steps2", type=int, help="stage 2, or as many more of stage 1; default as the config has it")
+    add("--batch", type=int, help="clips a step; default as each config has it")
     add("--clips", type=int, default=32, help="held-out clips to generate")
     add("--sample-steps", type=int, default=20)
     add("--guidance", type=float, default=3.0)
@@ -108,12 +109,17 @@ def _plan(options: argparse.Namespace) -> Plan:
     variants: tuple[Variant, ...] = tuple(variant for variant in VARIANTS if variant.name in chosen)
     work = options.work or options.out / "work"
     same = ("shards", "val_shards", "vae", "model", "stage1", "stage2", "out")
-    numbers = ("steps1", "steps2", "batch", "clips", "sample_steps", "guidance", "spacing")
+    numbers = ("clips", "sample_steps", "guidance", "spacing")
+    stage1, stage2 = load_config(Augment, options.stage1), load_config(Regularize, options.stage2)
     return Plan(
         work=work,
         cache=options.cache or work / "latents",
         variants=variants,
         seeds=tuple(options.seeds),
+        steps1=options.steps1 or stage1.steps,
+        steps2=options.steps2 or stage2.steps,
+        batch1=options.batch or stage1.batch_size,
+        batch2=options.batch or stage2.batch_size,
         set1=tuple(options.set1),
         set2=tuple(options.set2),
         given=_given(options.first),

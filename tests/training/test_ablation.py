@@ -209,7 +209,16 @@ def plan(tmp_path, shards_folder, vae_folder, small_model_file):
     work = tmp_path / "work"
     folders = {"out": tmp_path / "out", "work": work, "cache": work / "latents", "model": small_model_file}
     data = {"shards": shards_folder, "val_shards": shards_folder, "vae": vae_folder, "stage1": stage1, "stage2": stage2}
-    numbers = {"steps1": 2, "steps2": 2, "batch": 2, "clips": 2, "sample_steps": 2, "guidance": 2.0, "spacing": 4}
+    numbers = {
+        "steps1": 2,
+        "steps2": 2,
+        "batch1": 2,
+        "batch2": 2,
+        "clips": 2,
+        "sample_steps": 2,
+        "guidance": 2.0,
+        "spacing": 4,
+    }
     return Plan(variants=VARIANTS, seeds=(0, 1), **folders, **data, **numbers)
 
 

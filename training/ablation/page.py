@@ -77,7 +77,8 @@ def _opening(results: dict[str, Any]) -> str:
     settings = results["settings"]
     text = (
         "<h1>Ablation: what points and their regularization do</h1>"
-        f"<p>The small model, {settings['steps1']} + {settings['steps2']} steps of {settings['batch']} clips for every "
+        f"<p>The small model, {settings['steps1']} steps of {settings['batch1']} clips and {settings['steps2']} of "
+        f"{settings['batch2']} for every "
         f"variant; seeds {_list(results['seeds'])}; {len(results['captions'])} held-out synthetic clips with exact "
         f"points, on {escape(_list(results['device']))}. Reported as it came out.</p>"
     )

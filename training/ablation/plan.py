@@ -31,7 +31,7 @@ class Plan:
     Attributes:
         out: results, videos and the report: small. work: configs, checkpoints, logs: large.
         cache: latents; variants: those to run; seeds: of training.
-        steps1, steps2: of the first and the second run of every variant; batch: clips a step, of both.
+        steps1, steps2: of the first and the second run of every variant; batch1, batch2: clips a step of each.
         clips, sample_steps, guidance: what is generated and how.
         spacing: pixels between the tracks of the sparse variants.
         set1, set2: further `key=value` of the two runs.
@@ -51,7 +51,8 @@ class Plan:
     seeds: tuple[int, ...]
     steps1: int
     steps2: int
-    batch: int
+    batch1: int
+    batch2: int
     clips: int
     sample_steps: int
     guidance: float
@@ -130,6 +131,7 @@ def first_config(plan: Plan, name: str, seed: int) -> Augment:
             f"model.vae={plan.work / 'vae'}",
             "model.checkpoint=null",
             f"steps={plan.steps1}",
+            f"batch_size={plan.batch1}",
             *_shared(plan, f"first-{name}", first.points, seed),
             *plan.set1,
             *_assignments(first.changes),
@@ -147,6 +149,7 @@ def second_config(plan: Plan, variant: Variant, seed: int) -> Run:
         [
             f"model.checkpoint={plan.first(variant.first, seed)}",
             f"steps={plan.steps2}",
+            f"batch_size={plan.batch2}",
             *_shared(plan, variant.name, points, seed),
             *plan.set2,
             *_assignments(changes),
@@ -168,7 +171,6 @@ def _shared(plan: Plan, run: str, points: str, seed: int) -> list[str]:
         # also in stage 2: then the latents of all runs are the same, and one cache serves them
         "model.train_encoders=true",
         f"seed={seed}",
-        f"batch_size={plan.batch}",
         "validation.every=0",
         "save_every=500",
         "keep=1",
