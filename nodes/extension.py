@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import ComfyExtension, io
 
+from .caption_to_labels import CaptionToLabels
 from .coordinates import TracksToCoordinates
 from .core_tracks import TracksFromCore, TracksToCore
 from .demo_clip import DemoClip
@@ -13,11 +14,13 @@ from .guidance import InnerGuidance, RigidityGuidance, WithoutPoints
 from .image_to_video import ImageToVideo
 from .join_split import JoinLatents, SplitLatents
 from .load_model import LoadModel
+from .load_segmenter import LoadSegmenter
 from .load_tracker import LoadTracker
 from .measure_tracks import MeasureTracks
 from .point_cloud_preview import PointCloudPreview
 from .sample_files import LoadSample, SaveSample
 from .sampler import VideoPointSampler
+from .segment_objects import SegmentObjects
 from .smooth_tracks import SmoothTracks
 from .track_files import LoadTracks, SaveTracks
 from .tracking_preprocessor import TrackingPreprocessor
@@ -31,6 +34,9 @@ class PointVidExtension(ComfyExtension):
         """In the order of the graph: source, tracking, refining, looking, files, bridges."""
         return [
             DemoClip,
+            CaptionToLabels,
+            LoadSegmenter,
+            SegmentObjects,
             LoadTracker,
             TrackingPreprocessor,
             SmoothTracks,

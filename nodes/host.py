@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from pathlib import Path, PureWindowsPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -118,6 +118,37 @@ def model_path(folder: str, name: str) -> Path:
     if not path:
         raise PointVidError(f"name is {name!r}, expected a file in models/{folder}")
     return Path(path)
+
+
+def model_choices(folder: str, files: bool = True) -> list[str]:
+    """What a loader offers of models/FOLDER: folders in transformers' layout by their name, and single files.
+
+    Args:
+        files: offer files that lie in no such folder, too.
+    """
+    choices = []
+    for name in model_files(folder):
+        parent = PurePosixPath(name.replace("\\", "/")).parent
+        if (model_path(folder, name).parent / "config.json").is_file() and str(parent) != ".":
+            choices.append(str(parent))
+        elif files:
+            choices.append(name)
+    return sorted(set(choices))
+
+
+def model_choice_path(folder: str, name: str) -> Path:
+    """The file or folder behind a name of `model_choices`.
+
+    Raises:
+        PointVidError: there is none.
+    """
+    for file in model_files(folder):
+        path = model_path(folder, file)
+        if file == name:
+            return path
+        if str(PurePosixPath(file.replace("\\", "/")).parent) == name:
+            return path.parent
+    return model_path(folder, name)  # raises
 
 
 def _register(folder: str) -> None:

@@ -118,6 +118,18 @@ class TrackingPreprocessor(io.ComfyNode):
                     "its preset for SpaTracker, at most 800 points of a grid in the mask. auto: dense with AllTracker, "
                     "which computes all of them anyway, else grid.",
                 ),
+                types.ObjectSegmenter.Input(
+                    "segmenter",
+                    optional=True,
+                    tooltip="From Load Object Segmenter: finds the labels in the first frame and tracks them. A mask "
+                    "goes before it.",
+                ),
+                io.String.Input(
+                    "labels",
+                    default="",
+                    optional=True,
+                    tooltip="What the segmenter looks for, separated by commas: man, baseball bat.",
+                ),
             ],
             outputs=[
                 types.PointTracks.Output(display_name="tracks", tooltip="The sparse 3D tracks."),
@@ -154,6 +166,8 @@ class TrackingPreprocessor(io.ComfyNode):
         seed=0,
         point_tracker=None,
         queries="auto",
+        segmenter=None,
+        labels="",
     ) -> io.NodeOutput:
         """Track on the host's device; everything that leaves the node is on the CPU."""
         from ..pointvid.densify import densify
@@ -172,9 +186,11 @@ class TrackingPreprocessor(io.ComfyNode):
         if point_tracker is None:
             point_tracker = automatic_tracker() if tracker == "auto" else tracker
         third = read_depth(depth, clip, depth_mapping, depth_near, depth_far, depth_unit, fov)
+        marked = to_bool_mask(mask, clip[1:])
+        named = find_objects(video, segmenter, labels, progress) if marked is None else None
         found = track_clip(
             video,
-            to_bool_mask(mask, clip[1:]),
+            marked if named is None else named.object_map.cpu(),
             third.maps,
             third.camera,
             third.unit,
@@ -196,15 +212,33 @@ class TrackingPreprocessor(io.ComfyNode):
             densify(tracks, foreground, interpolation, object_map=objects),
             to_image(overlay),
             foreground[None].float(),
-            report(found, getattr(point_tracker, "name", point_tracker), smooth, depth is not None),
+            report(found, getattr(point_tracker, "name", point_tracker), smooth, depth is not None, named),
         )
 
 
-def report(found, tracker: str, smooth: bool, has_depth: bool) -> str:
+def find_objects(video, segmenter, labels: str, progress):
+    """The labelled objects of the first frame; None where neither segmenter nor labels are given.
+
+    Raises:
+        PointVidError: one of the two without the other, or nothing found.
+    """
+    from ..pointvid.errors import PointVidError
+    from ..pointvid.labels import split_labels
+
+    if segmenter is None and not labels.strip():
+        return None
+    if segmenter is None:
+        raise PointVidError(f"labels is {labels!r} without a segmenter, connect Load Object Segmenter or clear labels")
+    return segmenter.segment(video[0], split_labels(labels), progress)
+
+
+def report(found, tracker: str, smooth: bool, has_depth: bool, named=None) -> str:
     """How good the tracks are, in a few lines."""
     quality = found.quality
     jitter = f"{quality.jitter:.2f} px" + (f", {quality.jitter_smoothed:.2f} px after smoothing" if smooth else "")
     source = {"mask": "the given mask", "motion": "what moves", "everything": "the whole image"}[found.found_by]
+    if named is not None:
+        source = ", ".join(named.labels[:20]) + (" ..." if len(named) > 20 else "")
     return "\n".join(
         (
             f"{quality.points} points of {source}, {int(found.mask.sum())} pixels",
@@ -212,5 +246,6 @@ def report(found, tracker: str, smooth: bool, has_depth: bool) -> str:
             f"visible: {quality.valid:.0%} of the time, {quality.survival:.0%} in the last frame",
             f"jitter: {jitter}",
             f"depth: {found.tracks.depth_unit if has_depth else 'none given, the points are flat'}",
+            *([f"segmenter: {named.notice}"] if named is not None and named.notice else []),
         )
     )

@@ -12,6 +12,9 @@ POINT_MAP
 POINT_TRACKER
     Something that follows points, as `pointvid.trackers.base.Tracker` says: `track(video, queries, depth, ...)`. Its
     network is in the host's memory management.
+OBJECT_SEGMENTER
+    Something that finds objects by name, as `pointvid.segmenters.base.Segmenter` says: `segment(image, labels, ...)`.
+    Its networks are in the host's memory management.
 
 All tensors are on the CPU. Nodes of other packs may read these attributes; the values are never changed in place.
 Everything else uses the host's own sockets.
@@ -24,6 +27,7 @@ from comfy_api.latest import io
 PointTracks = io.Custom("POINT_TRACKS")
 PointMap = io.Custom("POINT_MAP")
 PointTracker = io.Custom("POINT_TRACKER")
+ObjectSegmenter = io.Custom("OBJECT_SEGMENTER")
 
 # Core's geometry packets: dicts documented at the head of comfy_extras/nodes_depth_anything_3.py and nodes_moge.py.
 DepthAnything3Geometry = io.Custom("DA3_GEOMETRY")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Protocol
 
 
@@ -15,3 +16,13 @@ class LabelSource(Protocol):
             PointVidError: an empty caption, one that cannot be read, or one that names no object.
         """
         ...
+
+
+def split_labels(text: str) -> list[str]:
+    """Labels as people write them, `a man, baseball bat` or one a line -> [`man`, `baseball bat`].
+
+    Lower case, without articles, each once; empty where the text holds none.
+    """
+    parts = (" ".join(part.lower().split()) for part in re.split(r"[,;.\n]", text))
+    names = (re.sub(r"^(an?|the) (?=.)", "", part) for part in parts)
+    return list(dict.fromkeys(name for name in names if name))

@@ -17,7 +17,8 @@ pytestmark = pytest.mark.host
 SNAPSHOT = Path(__file__).resolve().parents[1] / "data" / "node_schema.json"
 
 
-FROM_THE_HOST = ("file", "name", "sampler_name", "scheduler")  # what lies in the folders, what this host samples with
+# What lies in the folders, what this host samples with.
+FROM_THE_HOST = ("file", "name", "detector", "masker", "sampler_name", "scheduler")
 
 
 def summary(node: dict) -> dict:
