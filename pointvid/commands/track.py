@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from .arguments import add_out, add_tracking, field_of_view, frame_count, intrinsics, size
+from .objects import add_objects
 
 HELP = "track a video in 3D and write the results"
 DETAILS = """Track a video in 3D. Writes into DIR:
@@ -18,13 +19,15 @@ DETAILS = """Track a video in 3D. Writes into DIR:
   report.json    what was done and the figures
 
 The tracks are of what moves in front of the camera, or of what a mask marks; --all keeps the
-background. The 3D files hold every foreground pixel, filled in between the tracks.
+background; --labels and --caption find what to track by its name. The 3D files hold every
+foreground pixel, filled in between the tracks.
 
 Depth comes from --depth. Without it the tracks are flat: their depth is 1 everywhere."""
 EXAMPLES = (
     "pointvid track clip.mp4 --out tracked",
     "pointvid track clip.mp4 --out tracked --start 2.5 --frames 48 --size 448x256",
     "pointvid track clip.mp4 --out tracked --mask mask.png --depth depth.npz --fov 40",
+    "pointvid track clip.mp4 --out tracked --labels 'man, baseball bat' --segmenter models",
 )
 
 
@@ -54,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     camera.add_argument("--fov", type=field_of_view, metavar="DEGREES", help="vertical field of view of the clip file")
     add_tracking(parser)
+    add_objects(parser)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -62,10 +66,12 @@ def run(args: argparse.Namespace) -> None:
     from ..depth_file import read_depth, read_intrinsics
     from ..mask_file import read_mask
     from ..video import VideoFile
+    from .objects import find_objects
     from .tracking import track_and_write
 
     with VideoFile(args.video, args.frames, args.size, args.start) as video:
         framing, frames = video.framing, video.shape[0]
+        objects = find_objects(video, args)
         mask = read_mask(args.mask, framing, args.start) if args.mask else None
         depth = read_depth(args.depth, frames, framing, video.first_frame) if args.depth else None
         if args.camera:
@@ -74,4 +80,4 @@ def run(args: argparse.Namespace) -> None:
             camera = framing.camera(Camera.from_fov(framing.source, args.fov))
         else:
             camera = read_intrinsics(args.depth, framing) if args.depth else None
-        track_and_write(video, mask, depth, camera, args)
+        track_and_write(video, mask, depth, camera, args, objects)

@@ -16,6 +16,7 @@ from ..camera import Camera
 from ..densify import densify
 from ..errors import PointVidError
 from ..nearest import nearest_tracks
+from ..segmenters.base import Objects
 from ..trackers.base import Tracker, create_tracker
 from ..trackers.known_weights import find_weights, tracker_of
 from ..trackers.pipeline import TrackedClip, track_clip
@@ -24,11 +25,21 @@ from ..video import VideoFile
 from .results import write_results
 from .terminal import Bars, file_size, table
 
-FOUND_BY = {"mask": "marked by the mask", "motion": "found by its motion", "everything": "the whole image"}
+FOUND_BY = {
+    "mask": "marked by the mask",
+    "name": "found by name",
+    "motion": "found by its motion",
+    "everything": "the whole image",
+}
 
 
 def track_and_write(
-    video: VideoFile, mask: Tensor | None, depth: Tensor | None, camera: Camera | None, args: argparse.Namespace
+    video: VideoFile,
+    mask: Tensor | None,
+    depth: Tensor | None,
+    camera: Camera | None,
+    args: argparse.Namespace,
+    objects: Objects | None = None,
 ) -> None:
     """Track the clip, write the results to `args.out` and say what was found.
 
@@ -38,6 +49,7 @@ def track_and_write(
         depth: float32 [T, H, W] metres, or None.
         camera: of the framed clip, or None for the default.
         args: what `arguments.add_out` and `add_tracking` declare.
+        objects: what to track where there is no mask.
     """
     if video.shape[0] < 2:
         raise PointVidError(f"{video.name} has 1 frame, expected at least 2: one frame has no motion to track")
@@ -46,7 +58,7 @@ def track_and_write(
     with Bars() as progress:
         clip = track_clip(
             video,
-            mask,
+            mask if objects is None else objects.object_map,
             depth,
             camera,
             depth_unit="relative" if depth is None else "metric",
@@ -59,11 +71,15 @@ def track_and_write(
             progress=progress,
         )
         report = _report(video, clip, name, args, time.perf_counter() - began)
+        if objects is not None:
+            report["foreground"] |= {"found_by": "name", "objects": _listed(objects)}
         cloud = clip.tracks
         if clip.found_by != "everything":
             cloud = _every_pixel(clip, video[0])
         written = write_results(Path(args.out), video, clip.tracks, cloud, report, progress)
     print(table(_summary(report, written)))
+    if objects is not None and objects.notice:
+        print(f"pointvid: note: {objects.notice}", file=sys.stderr)
     if depth is None:
         print(
             "pointvid: note: no depth was given, so the tracks are flat (depth 1); "
@@ -102,6 +118,12 @@ def _tracker(name: str, weights: Path | None, queries: str) -> Tracker:
     options = {"companions": 80} if name == "spatracker" and queries == "paper" else {}
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return create_tracker(name, weights=weights, device=device, **options)
+
+
+def _listed(objects: Objects) -> list[dict[str, object]]:
+    pixels = objects.masks.flatten(1).sum(1).tolist()
+    rows = zip(objects.labels, objects.scores.tolist(), pixels)
+    return [{"label": label, "score": round(score, 4), "pixels": count} for label, score, count in rows]
 
 
 def _every_pixel(clip: TrackedClip, frame0: Tensor) -> PointTracks:
@@ -149,6 +171,9 @@ def _summary(report: dict, written: list[Path]) -> list[tuple[str, object]]:
         ("depth", report["depth_unit"]),
         ("time", f"{report['tracking_seconds']:.1f} s for tracking"),
     ]
+    if "objects" in foreground:
+        names = [f"{row['label']} {row['score']:.2f}" for row in foreground["objects"]]
+        rows.insert(2, ("objects", ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")))
     return [*rows, *((path.name, _where(path)) for path in written)]
 
 

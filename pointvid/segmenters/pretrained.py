@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 
@@ -42,7 +44,8 @@ def load_pretrained(kind: str, folder: str | PathLike, source: str) -> nn.Module
     if not (folder / CONFIG).is_file():
         raise PointVidError(f"{folder} holds no {CONFIG}, expected a folder of {source}")
     try:
-        model, report = made.from_pretrained(folder, local_files_only=True, output_loading_info=True)
+        with _quiet():
+            model, report = made.from_pretrained(folder, local_files_only=True, output_loading_info=True)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise PointVidError(f"{folder} cannot be read ({reason[:200]}), expected {source}") from error
@@ -52,3 +55,16 @@ def load_pretrained(kind: str, folder: str | PathLike, source: str) -> nn.Module
         shown = ", ".join(lacking[:4]) + (" ..." if len(lacking) > 4 else "")
         raise PointVidError(f"{folder} lacks {len(lacking)} weights of {kind} ({shown}), expected {source}")
     return model.float().eval().requires_grad_(False)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the bar that transformers draws for reading a file."""
+    logging = transformers.utils.logging
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
