@@ -7,6 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch.nn import functional as F
+from transformers import Sam2VideoConfig, Sam2VideoModel
 
 from pointvid.errors import PointVidError
 from pointvid.segmenters.sam2 import Sam2, _prepared, build_sam2, load_sam2
@@ -123,9 +124,18 @@ def test_both_file_formats_hold_the_same(state, tmp_path):
     assert torch.equal(found["no_memory_embedding"], half["no_mem_embed"].float())
 
 
-def test_folder_in_transformers_layout(net, tmp_path):
-    net.save_pretrained(tmp_path / "sam2")
+@pytest.mark.parametrize("kind", ["image", "video"])
+def test_folder_in_transformers_layout(state, net, tmp_path, capfd, kind):
+    """The published folders hold the model for videos, of which that for images is a part."""
+    saved = net
+    if kind == "video":
+        saved = Sam2VideoModel(Sam2VideoConfig(**config_of(state, reference.IMAGE_SIZE, reference.TINY)))
+        assert not saved.load_state_dict(from_meta(state), strict=False).unexpected_keys
+    saved.save_pretrained(tmp_path / "sam2")
+    capfd.readouterr()
     found = load_sam2(tmp_path / "sam2").state_dict()
+    assert capfd.readouterr() == ("", "")
+    assert found.keys() == net.state_dict().keys()
     assert all(torch.equal(value, found[key]) for key, value in net.state_dict().items())
 
 

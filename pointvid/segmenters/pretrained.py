@@ -59,12 +59,14 @@ def load_pretrained(kind: str, folder: str | PathLike, source: str) -> nn.Module
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the bar that transformers draws for reading a file."""
+    """Without the bar that transformers draws for reading a file, and its remarks; what matters is checked here."""
     logging = transformers.utils.logging
-    shown = logging.is_progress_bar_enabled()
+    shown, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
+    logging.set_verbosity_error()
     try:
         yield
     finally:
+        logging.set_verbosity(verbosity)
         if shown:
             logging.enable_progress_bar()
