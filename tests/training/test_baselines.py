@@ -8,7 +8,6 @@ from email.parser import BytesParser
 from email.policy import HTTP
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -287,5 +286,4 @@ def test_bad_sources(tmp_path):
         make_method("comfyui", "flow.json")
     with pytest.raises(PointVidError, match=r"cannot be read"):
         make_method("comfyui", f"{tmp_path / 'none.json'}@http://127.0.0.1:1")
-    assert filled({"a": ["%seed%", 3, None]}, "i", "p", 5) == {"a": [5, 3, None]}
-    assert np.isscalar(filled("%seed%", "i", "p", 5))
+    assert filled({"a": ["%seed%", 3, None, "x%seed%"]}, "i", "p", 5) == {"a": [5, 3, None, "x5"]}

@@ -4,7 +4,7 @@ Placeholders, anywhere in the workflow's values:
 
     "%image%"    name of the uploaded first frame, as LoadImage takes it
     "%prompt%"   the prompt; also inside a longer text
-    "%seed%"     the seed, as a number
+    "%seed%"     the seed: a number where it stands alone
 
 The clip is what the workflow's video node saved, or else its saved images in order.
 """
@@ -68,7 +68,7 @@ def filled(value: Any, image: str, prompt: str, seed: int) -> Any:
     if value == "%seed%":
         return seed
     if isinstance(value, str):
-        return value.replace("%image%", image).replace("%prompt%", prompt)
+        return value.replace("%image%", image).replace("%seed%", str(seed)).replace("%prompt%", prompt)
     return value
 
 
