@@ -24,14 +24,14 @@ from .data import read_manifest
 CONFIGS = Path(__file__).parent / "configs"
 
 
-def ablate(plan: Plan, jobs: int, deadline: float | None = None) -> Outcome:
+def ablate(plan: Plan, jobs: int, deadline: float | None = None, end: float | None = None) -> Outcome:
     """Run what is missing, then write the report of what there is.
 
     Raises:
         PointVidError: the inputs do not fit, or nothing could be measured.
     """
     prepare(plan)
-    outcome = run_jobs(make_jobs(plan), jobs, deadline, lambda line: print(line, flush=True))
+    outcome = run_jobs(make_jobs(plan), jobs, deadline, end, lambda line: print(line, flush=True))
     _keep(plan, outcome)
     write_report(read_results(plan.out), plan.out)
     return outcome
@@ -86,6 +86,7 @@ def main() -> None:
     add("--set2", nargs="*", default=[], metavar="KEY=VALUE", help="further settings of the second runs")
     add("--jobs", type=int, default=1, help="processes side by side, of one thread each; they share the device")
     add("--deadline", type=float, metavar="SECONDS", help="start no training later; what is trained is still measured")
+    add("--end", type=float, metavar="SECONDS", help="stop trainings that still run then; they can be gone on with")
     options = parser.parse_args()
     try:
         if options.report_only:
@@ -94,7 +95,7 @@ def main() -> None:
             for name in ("shards", "val_shards", "vae"):
                 if getattr(options, name) is None:
                     parser.error(f"--{name.replace('_', '-')} is missing")
-            outcome = ablate(_plan(options), options.jobs, options.deadline)
+            outcome = ablate(_plan(options), options.jobs, options.deadline, options.end)
             for name, log in outcome.failed.items():
                 print(f"failed: {name}, see {log}")
             if outcome.missing:

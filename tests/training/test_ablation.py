@@ -197,6 +197,19 @@ def test_after_the_deadline_only_late_jobs_start(tmp_path):
     assert outcome.missing == ["other"]
 
 
+def test_jobs_that_run_too_long_are_stopped_and_measuring_goes_on(tmp_path):
+    script = _script(tmp_path, "write.py", "import sys, pathlib; pathlib.Path(sys.argv[1]).write_text('x')")
+    slow = _script(tmp_path, "slow.py", "import time; time.sleep(600)")
+    jobs = [
+        Job("slow", slow, tmp_path / "slow", tmp_path / "slow.log"),
+        Job("measure", [*script, str(tmp_path / "measure")], tmp_path / "measure", tmp_path / "m.log", late=True),
+    ]
+    outcome = run_jobs(jobs, 2, end=0.5, report=lambda line: None)
+    assert set(outcome.done) == {"measure"}
+    assert outcome.missing == ["slow"]
+    assert not outcome.failed
+
+
 @pytest.fixture
 def plan(tmp_path, shards_folder, vae_folder, small_model_file):
     shared = {"precision": "fp32", "ema_decay": 0.5, "optimizer": {"lr": 1e-3}, "steps": 9, "out": "unused"}

@@ -55,6 +55,7 @@ def run_jobs(
     jobs: Sequence[Job],
     parallel: int,
     deadline: float | None = None,
+    end: float | None = None,
     report: Callable[[str], None] = print,
     clock: Callable[[], float] = time.monotonic,
 ) -> Outcome:
@@ -62,6 +63,7 @@ def run_jobs(
 
     Args:
         deadline: seconds from now after which no job starts but `late` ones; those that run go on to their end.
+        end: seconds from now at which running jobs but `late` ones are stopped; they count as missing.
         report: called with one line for everything that starts, ends or fails.
     Returns:
         what was done; a failed job's dependants are missing.
@@ -70,10 +72,21 @@ def run_jobs(
     outcome.done = {job.name: 0.0 for job in jobs if job.mark.exists()}
     waiting = [job for job in jobs if job.name not in outcome.done]
     running: dict[subprocess.Popen, tuple[Job, float]] = {}
+    stopped: set[str] = set()
     try:
         while waiting or running:
+            elapsed = clock() - started
+            for process, (job, _) in running.items():
+                if end is not None and elapsed > end and not job.late and process.poll() is None:
+                    process.terminate()
+                    process.wait()
+                    stopped.add(job.name)
             for process in [process for process in running if process.poll() is not None]:
                 job, since = running.pop(process)
+                if job.name in stopped:
+                    waiting.append(job)
+                    report(f"stopped {job.name}")
+                    continue
                 seconds = clock() - since
                 if process.returncode == 0 and job.mark.exists():
                     outcome.done[job.name] = seconds
@@ -82,7 +95,7 @@ def run_jobs(
                 else:
                     outcome.failed[job.name] = job.log
                     report(f"FAILED {job.name}: {last_line(job.log)}")
-            over = deadline is not None and clock() - started > deadline
+            over = any(limit is not None and elapsed > limit for limit in (deadline, end))
             for job in [job for job in waiting if set(job.needs) <= outcome.done.keys()]:
                 if len(running) < parallel and (job.late or not over):
                     waiting.remove(job)
