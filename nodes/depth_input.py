@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..pointvid.camera import Camera
+from ..pointvid.depth_models.base import EstimatedDepth
 from ..pointvid.errors import PointVidError
 
 
@@ -42,7 +43,7 @@ def read_depth(
         source: an IMAGE [T, H, W, C] in [0, 1], read by `depth_from_image`; a DA3_GEOMETRY or MOGE_GEOMETRY dict; None.
         clip: (T, H, W) of the clip it belongs to.
         mapping, near, far: how an IMAGE is read.
-        unit: what the depth is in.
+        unit: what the depth is in; a geometry that says so itself (`to_geometry`) overrules it.
         fov: vertical field of view in degrees; above 0 it overrules the intrinsics of a geometry.
     Raises:
         PointVidError: the depth has another size than the clip, or no usable value.
@@ -52,7 +53,7 @@ def read_depth(
         return Depth(None, camera, "relative")
     if isinstance(source, dict):
         maps, own_camera = depth_from_geometry(source)
-        camera = camera or own_camera
+        camera, unit = camera or own_camera, source.get("depth_unit", unit)
     else:
         maps = depth_from_image(source, near, far, mapping)
     if maps.shape != clip:
@@ -76,6 +77,24 @@ def depth_from_image(image: Tensor, near: float, far: float, mapping: str) -> Te
     if mapping == "depth":
         return near + grey * (far - near)
     return far - grey * (far - near)
+
+
+def to_geometry(found: EstimatedDepth, image: Tensor) -> dict[str, Any]:
+    """Estimated depth as a MOGE_GEOMETRY, with one key more: "depth_unit", "metric" or "relative"."""
+    geometry = {"depth": found.maps, "image": image, "depth_unit": found.unit}
+    if found.camera is not None:
+        (fx, fy, cx, cy), (height, width) = found.camera.intrinsics, found.maps.shape[1:]
+        # A share of width and height, from the image's corner; see `_camera`.
+        k = [[fx / width, 0, (cx + 0.5) / width], [0, fy / height, (cy + 0.5) / height], [0, 0, 1]]
+        geometry["intrinsics"] = torch.tensor(k, dtype=torch.float32).repeat(len(found.maps), 1, 1)
+    return geometry
+
+
+def flicker_line(found: EstimatedDepth) -> str:
+    """What a report says of the flicker of estimated depth."""
+    if found.flicker is None:
+        return "flicker: not known, of fewer than 3 frames"
+    return f"flicker: {found.flicker:.2%} of the depth a frame, {found.scale_flicker:.2%} of it as a whole"
 
 
 def depth_from_geometry(geometry: dict[str, Any]) -> tuple[Tensor, Camera | None]:

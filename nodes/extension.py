@@ -8,11 +8,13 @@ from .caption_to_labels import CaptionToLabels
 from .coordinates import TracksToCoordinates
 from .core_tracks import TracksFromCore, TracksToCore
 from .demo_clip import DemoClip
+from .estimate_depth import EstimateDepth
 from .export_tracks import ExportTracks
 from .fill_tracks import FillTracks
 from .guidance import InnerGuidance, RigidityGuidance, WithoutPoints
 from .image_to_video import ImageToVideo
 from .join_split import JoinLatents, SplitLatents
+from .load_depth_model import LoadDepthModel
 from .load_model import LoadModel
 from .load_segmenter import LoadSegmenter
 from .load_tracker import LoadTracker
@@ -38,6 +40,8 @@ class PointVidExtension(ComfyExtension):
             LoadSegmenter,
             SegmentObjects,
             LoadTracker,
+            LoadDepthModel,
+            EstimateDepth,
             TrackingPreprocessor,
             SmoothTracks,
             FillTracks,

@@ -130,6 +130,11 @@ class TrackingPreprocessor(io.ComfyNode):
                     optional=True,
                     tooltip="What the segmenter looks for, separated by commas: man, baseball bat.",
                 ),
+                types.DepthModel.Input(
+                    "depth_model",
+                    optional=True,
+                    tooltip="From Load Depth Model: estimates the depth here, where none is connected to depth.",
+                ),
             ],
             outputs=[
                 types.PointTracks.Output(display_name="tracks", tooltip="The sparse 3D tracks."),
@@ -168,13 +173,14 @@ class TrackingPreprocessor(io.ComfyNode):
         queries="auto",
         segmenter=None,
         labels="",
+        depth_model=None,
     ) -> io.NodeOutput:
         """Track on the host's device; everything that leaves the node is on the CPU."""
         from ..pointvid.densify import densify
         from ..pointvid.errors import PointVidError
         from ..pointvid.render import draw_tracks
         from ..pointvid.trackers.pipeline import track_clip
-        from .depth_input import read_depth
+        from .depth_input import Depth, flicker_line, read_depth
         from .hosted_tracker import automatic_tracker
         from .images import ImageFrames, to_bool_mask, to_image
 
@@ -188,6 +194,11 @@ class TrackingPreprocessor(io.ComfyNode):
         third = read_depth(depth, clip, depth_mapping, depth_near, depth_far, depth_unit, fov)
         marked = to_bool_mask(mask, clip[1:])
         named = find_objects(video, segmenter, labels, progress) if marked is None else None
+        notes = []
+        if depth is None and depth_model is not None:
+            estimate = depth_model.estimate(ImageFrames(image), progress, third.camera)
+            third = Depth(estimate.maps, estimate.camera, estimate.unit)
+            notes.append(f"depth {flicker_line(estimate)}")
         found = track_clip(
             video,
             marked if named is None else named.object_map.cpu(),
@@ -212,7 +223,12 @@ class TrackingPreprocessor(io.ComfyNode):
             densify(tracks, foreground, interpolation, object_map=objects),
             to_image(overlay),
             foreground[None].float(),
-            report(found, getattr(point_tracker, "name", point_tracker), smooth, depth is not None, named),
+            "\n".join(
+                (
+                    report(found, getattr(point_tracker, "name", point_tracker), smooth, third.maps is not None, named),
+                    *notes,
+                )
+            ),
         )
 
 

@@ -15,6 +15,9 @@ POINT_TRACKER
 OBJECT_SEGMENTER
     Something that finds objects by name, as `pointvid.segmenters.base.Segmenter` says: `segment(image, labels, ...)`.
     Its networks are in the host's memory management.
+DEPTH_MODEL
+    Something that estimates depth, as `pointvid.depth_models.base.DepthModel` says: `unit`, `estimate(video, ...)`. Its
+    network is in the host's memory management.
 
 All tensors are on the CPU. Nodes of other packs may read these attributes; the values are never changed in place.
 Everything else uses the host's own sockets.
@@ -28,6 +31,7 @@ PointTracks = io.Custom("POINT_TRACKS")
 PointMap = io.Custom("POINT_MAP")
 PointTracker = io.Custom("POINT_TRACKER")
 ObjectSegmenter = io.Custom("OBJECT_SEGMENTER")
+DepthModel = io.Custom("DEPTH_MODEL")
 
 # Core's geometry packets: dicts documented at the head of comfy_extras/nodes_depth_anything_3.py and nodes_moge.py.
 DepthAnything3Geometry = io.Custom("DA3_GEOMETRY")

@@ -186,3 +186,26 @@ def test_demo_tracks_the_shipped_clip(tmp_path):
     assert report["foreground"]["found_by"] == "mask"
     assert report["quality"]["points"] > 10
     assert report["quality"]["survival"] > 0.5
+
+
+def test_track_estimates_depth_with_a_model(clip, tmp_path, monkeypatch, capsys):
+    from .tiny_depth_models import published_folder
+
+    folder = published_folder(tmp_path / "models" / "depth_models" / "tiny", "glpn")
+    monkeypatch.setenv("POINTVID_MODELS", str(tmp_path / "models"))
+    tracks = []
+    for out, model in (("by_path", folder), ("by_name", "tiny")):
+        arguments = ["track", clip / "clip.mp4", "--out", tmp_path / out, "--frames", "4", "--all", "--grid", "8"]
+        assert main([*map(str, arguments), "--depth-model", str(model)]) == 0
+        tracks.append(load_tracks(tmp_path / out / "tracks.npz"))
+    said = capsys.readouterr()
+    assert "metric, estimated by tiny, flickers by" in said.out
+    assert "no depth was given" not in said.err
+    assert tracks[0].depth_unit == "metric"
+    assert len(tracks[0].uvd[..., 2].unique()) > 100
+    assert torch.equal(tracks[0].uvd, tracks[1].uvd)
+    report = json.loads((tmp_path / "by_name" / "report.json").read_text(encoding="utf-8"))
+    assert report["depth_model"]["name"] == "tiny"
+    assert report["depth_model"]["flicker"] > report["depth_model"]["scale_flicker"] >= 0
+    arguments = ["track", clip / "clip.mp4", "--out", tmp_path / "none", "--frames", "4"]
+    assert "has no config.json" in fails(capsys, *arguments, "--depth-model", tmp_path)

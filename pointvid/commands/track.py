@@ -22,12 +22,14 @@ The tracks are of what moves in front of the camera, or of what a mask marks; --
 background; --labels and --caption find what to track by its name. The 3D files hold every
 foreground pixel, filled in between the tracks.
 
-Depth comes from --depth. Without it the tracks are flat: their depth is 1 everywhere."""
+Depth comes from --depth, or is estimated by --depth-model. Without it the tracks are flat: their
+depth is 1 everywhere."""
 EXAMPLES = (
     "pointvid track clip.mp4 --out tracked",
     "pointvid track clip.mp4 --out tracked --start 2.5 --frames 48 --size 448x256",
     "pointvid track clip.mp4 --out tracked --mask mask.png --depth depth.npz --fov 40",
     "pointvid track clip.mp4 --out tracked --labels 'man, baseball bat' --segmenter models",
+    "pointvid track clip.mp4 --out tracked --depth-model zoedepth-nyu-kitti",
 )
 
 
@@ -38,8 +40,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--mask", metavar="FILE", help="foreground: a PNG, or a video whose first frame counts; white is in"
     )
-    parser.add_argument(
+    depth = parser.add_mutually_exclusive_group()
+    depth.add_argument(
         "--depth", metavar="FILE", help="metres: .npz or .npy, float [T,H,W], or a folder of 16-bit PNGs in millimetres"
+    )
+    depth.add_argument(
+        "--depth-model",
+        metavar="DIR",
+        help="estimate the depth with the model of the transformers library in this folder (ZoeDepth, Depth Anything, "
+        "...), or with the one of this name that `pointvid download` fetched",
+    )
+    parser.add_argument(
+        "--depth-kind",
+        choices=("auto", "metric", "disparity"),
+        default="auto",
+        help="what that model predicts: metres, or disparity of unknown scale (default: as its config says)",
     )
     parser.add_argument(
         "--frames", type=frame_count, default=16, metavar="N", help="how many frames, or 'all' (default: 16)"
@@ -67,7 +82,7 @@ def run(args: argparse.Namespace) -> None:
     from ..mask_file import read_mask
     from ..video import VideoFile
     from .objects import find_objects
-    from .tracking import track_and_write
+    from .tracking import estimate_depth, track_and_write
 
     with VideoFile(args.video, args.frames, args.size, args.start) as video:
         framing, frames = video.framing, video.shape[0]
@@ -80,4 +95,8 @@ def run(args: argparse.Namespace) -> None:
             camera = framing.camera(Camera.from_fov(framing.source, args.fov))
         else:
             camera = read_intrinsics(args.depth, framing) if args.depth else None
-        track_and_write(video, mask, depth, camera, args, objects)
+        estimate = None
+        if args.depth_model:
+            estimate = estimate_depth(video, args.depth_model, args.depth_kind, camera)
+            depth, camera = estimate.maps, estimate.camera
+        track_and_write(video, mask, depth, camera, args, objects, estimate)

@@ -14,7 +14,11 @@ from torch import Tensor
 
 from ..camera import Camera
 from ..densify import densify
+from ..depth_models.base import EstimatedDepth
+from ..depth_models.loading import FOLDER as DEPTH_FOLDER
+from ..depth_models.loading import load_depth_model
 from ..errors import PointVidError
+from ..model_folder import models_folder
 from ..nearest import nearest_tracks
 from ..segmenters.base import Objects
 from ..trackers.base import Tracker, create_tracker
@@ -40,28 +44,31 @@ def track_and_write(
     camera: Camera | None,
     args: argparse.Namespace,
     objects: Objects | None = None,
+    estimate: EstimatedDepth | None = None,
 ) -> None:
     """Track the clip, write the results to `args.out` and say what was found.
 
     Args:
         video: the clip.
         mask: bool [H, W] foreground, or None to find what moves.
-        depth: float32 [T, H, W] metres, or None.
+        depth: float32 [T, H, W], or None; metres, if it is not of `estimate`.
         camera: of the framed clip, or None for the default.
         args: what `arguments.add_out` and `add_tracking` declare.
         objects: what to track where there is no mask.
+        estimate: where the depth comes from, when it was estimated.
     """
     if video.shape[0] < 2:
         raise PointVidError(f"{video.name} has 1 frame, expected at least 2: one frame has no motion to track")
     began = time.perf_counter()
     name, weights = choose_tracker(args.tracker, args.weights)
+    unit = "relative" if depth is None else "metric" if estimate is None else estimate.unit
     with Bars() as progress:
         clip = track_clip(
             video,
             mask if objects is None else objects.object_map,
             depth,
             camera,
-            depth_unit="relative" if depth is None else "metric",
+            depth_unit=unit,
             tracker=_tracker(name, weights, args.queries),
             everything=args.all,
             grid=args.grid,
@@ -73,6 +80,12 @@ def track_and_write(
         report = _report(video, clip, name, args, time.perf_counter() - began)
         if objects is not None:
             report["foreground"] |= {"found_by": "name", "objects": _listed(objects)}
+        if estimate is not None:
+            report["depth_model"] = {
+                "name": Path(args.depth_model).name,
+                "flicker": estimate.flicker,
+                "scale_flicker": estimate.scale_flicker,
+            }
         cloud = clip.tracks
         if clip.found_by != "everything":
             cloud = _every_pixel(clip, video[0])
@@ -83,9 +96,24 @@ def track_and_write(
     if depth is None:
         print(
             "pointvid: note: no depth was given, so the tracks are flat (depth 1); "
-            "pass --depth FILE for 3D, from any depth estimator or sensor",
+            "pass --depth FILE for 3D, from any depth estimator or sensor, or --depth-model DIR",
             file=sys.stderr,
         )
+
+
+def estimate_depth(video: VideoFile, model: str, kind: str, camera: Camera | None) -> EstimatedDepth:
+    """The depth of a clip by a model in a folder, or of that name in the models folder.
+
+    Raises:
+        PointVidError: no such model, or not enough memory.
+    """
+    folder = Path(model)
+    if not folder.is_dir() and (models_folder() / DEPTH_FOLDER / model).is_dir():
+        folder = models_folder() / DEPTH_FOLDER / model
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    estimator = load_depth_model(folder, kind, device=device)
+    with Bars() as progress:
+        return estimator.estimate(video, progress, camera)
 
 
 def choose_tracker(name: str, weights: str | Path | None) -> tuple[str, Path | None]:
@@ -168,13 +196,20 @@ def _summary(report: dict, written: list[Path]) -> list[tuple[str, object]]:
         ("tracker", report["tracker"]),
         ("tracks", f"{quality['points']}, {100 * quality['survival']:.0f} % visible in the last frame"),
         ("jitter", f"{quality['jitter']:.2f} px as tracked, {quality['jitter_smoothed']:.2f} px as written"),
-        ("depth", report["depth_unit"]),
+        ("depth", _depth(report)),
         ("time", f"{report['tracking_seconds']:.1f} s for tracking"),
     ]
     if "objects" in foreground:
         names = [f"{row['label']} {row['score']:.2f}" for row in foreground["objects"]]
         rows.insert(2, ("objects", ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")))
     return [*rows, *((path.name, _where(path)) for path in written)]
+
+
+def _depth(report: dict) -> str:
+    model = report.get("depth_model")
+    if model is None or model["flicker"] is None:
+        return report["depth_unit"]
+    return f"{report['depth_unit']}, estimated by {model['name']}, flickers by {100 * model['flicker']:.2f} %"
 
 
 def _where(path: Path) -> str:

@@ -13,6 +13,9 @@ from .depth_pro import DepthPro
 from .transformers_depth import KINDS, TransformersDepth
 from .zoedepth import ZoeDepth
 
+FOLDER = "depth_models"
+"""Where depth models lie in the models folder."""
+
 _CLASSES = {"zoedepth": ZoeDepth, "depth_pro": DepthPro}
 _METRIC = ("zoedepth", "depth_pro", "glpn")
 _DISPARITY = ("dpt",)
