@@ -11,7 +11,20 @@ from importlib import import_module
 from . import __version__
 from .errors import PointVidError
 
-COMMANDS = ("demo", "track", "synth", "export", "info", "view", "measure", "study", "generate", "convert", "inspect")
+COMMANDS = (
+    "demo",
+    "track",
+    "synth",
+    "export",
+    "info",
+    "view",
+    "measure",
+    "study",
+    "generate",
+    "convert",
+    "inspect",
+    "download",
+)
 """Module names in `commands/`, in the order of `pointvid --help`. Each has `HELP` (one line), `add_arguments(parser)`
 and `run(args)`, may have `DETAILS` (text) and `EXAMPLES` (command lines), and imports nothing heavy until it runs."""
 

@@ -1,0 +1,364 @@
+"""Downloads against a server in this process that answers as the model hub does, and misbehaves on request."""
+
+import hashlib
+import json
+import os
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from pointvid import downloads
+from pointvid.cli import main
+from pointvid.downloads import LOCK_FILE, download, look_up, read_lock
+from pointvid.errors import PointVidError
+from pointvid.published import PUBLISHED, Published
+
+from .command_line import fails
+
+LARGE = bytes(range(256)) * 9000  # 2.3 MB: several blocks
+SMALL = b'{"model_type": "zoedepth"}\n'
+ENTRY = Published(
+    "thing", "a thing", "MIT", 2_300_000, "things/one", "owner/thing", ("model.bin", "config.json"), ("extra.json",)
+)
+
+
+class Hub(ThreadingHTTPServer):
+    """Large files are redirected, with their SHA-256 in the redirect; small ones come with git's hash."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.files = {"model.bin": LARGE, "config.json": SMALL}
+        self.claimed_sha256 = None  # a lie, if any
+        self.tells_hashes = True
+        self.cut_after = []  # bytes after which each of the next answers breaks off
+        self.ignores_range = False
+        self.status = None
+        self.requests = []
+
+    @property
+    def address(self):
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class Answer(BaseHTTPRequestHandler):
+    def do_HEAD(self):
+        self.answer(body=False)
+
+    def do_GET(self):
+        self.answer(body=True)
+
+    def answer(self, body):
+        hub, name = self.server, self.path.rsplit("/", 1)[-1]
+        hub.requests.append((self.command, self.path, self.headers.get("Range")))
+        if hub.status or name not in hub.files:
+            self.send_error(hub.status or 404)
+            return
+        data = hub.files[name]
+        if name == "model.bin" and self.path.startswith("/owner/thing/resolve/main/"):
+            self.send_response(302)
+            self.send_header("Location", "/storage/model.bin")
+            if hub.tells_hashes:
+                self.send_header("X-Repo-Commit", "c" * 40)
+                self.send_header("X-Linked-Size", str(len(data)))
+                self.send_header("X-Linked-Etag", f'"{hub.claimed_sha256 or hashlib.sha256(data).hexdigest()}"')
+            self.end_headers()
+            return
+        start = 0
+        wanted = self.headers.get("Range")
+        if wanted and not hub.ignores_range:
+            start = int(wanted.removeprefix("bytes=").rstrip("-"))
+            if start >= len(data):
+                self.send_error(416)
+                return
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(data) - start))
+        if hub.tells_hashes:
+            self.send_header("ETag", f'"{hashlib.sha1(b"blob %d" % len(data) + bytes(1) + data).hexdigest()}"')
+            self.send_header("X-Repo-Commit", "c" * 40)
+        self.end_headers()
+        if body:
+            end = start + hub.cut_after.pop(0) if hub.cut_after and name == "model.bin" else len(data)
+            self.wfile.write(data[start:end])
+            if end < len(data):
+                self.wfile.flush()
+                self.connection.close()
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    server = Hub()
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    monkeypatch.setenv("HF_ENDPOINT", server.address)
+    for name in downloads.OFFLINE:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(downloads, "_PAUSE", 0.0)
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def gets(hub):
+    """Ranges of the large file that were asked for."""
+    return [wanted for method, path, wanted in hub.requests if method == "GET" and path == "/storage/model.bin"]
+
+
+def names(folder):
+    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+
+
+def test_files_arrive_whole_checked_and_remembered(hub, tmp_path):
+    seen = []
+    done = download(ENTRY, tmp_path, progress=lambda *step: seen.append(step))
+    assert (tmp_path / "things" / "one" / "model.bin").read_bytes() == LARGE
+    assert (tmp_path / "things" / "one" / "config.json").read_bytes() == SMALL
+    assert names(tmp_path) == ["config.json", "model.bin", LOCK_FILE]  # the optional file is not there, which is fine
+    assert [(file.checked, file.fresh) for file in done] == [("server", True)] * 2
+    lock = read_lock(tmp_path)
+    assert lock["things/one/model.bin"] == {
+        "sha256": hashlib.sha256(LARGE).hexdigest(),
+        "url": f"{hub.address}/owner/thing/resolve/main/model.bin",
+        "commit": "c" * 40,
+    }
+    assert lock["things/one/config.json"]["sha256"] == hashlib.sha256(SMALL).hexdigest()
+    assert seen[2] == (len(LARGE), len(LARGE), "downloading model.bin")
+
+
+def test_what_is_there_is_checked_and_not_fetched_again(hub, tmp_path):
+    download(ENTRY, tmp_path)
+    hub.requests.clear()
+    done = download(ENTRY, tmp_path)
+    assert gets(hub) == []
+    assert [(file.checked, file.fresh) for file in done] == [("lock file", False)] * 2
+    (tmp_path / "things" / "one" / "model.bin").write_bytes(LARGE[:-1] + b"?")
+    assert [file.fresh for file in download(ENTRY, tmp_path)] == [True, False]
+    assert (tmp_path / "things" / "one" / "model.bin").read_bytes() == LARGE
+
+
+def test_files_put_there_by_hand_are_taken_when_they_are_right(hub, tmp_path):
+    (tmp_path / "things" / "one").mkdir(parents=True)
+    (tmp_path / "things" / "one" / "model.bin").write_bytes(LARGE)
+    assert [(file.checked, file.fresh) for file in download(ENTRY, tmp_path)] == [("server", False), ("server", True)]
+
+
+def test_a_cut_connection_is_taken_up_where_it_broke(hub, tmp_path):
+    hub.cut_after = [1_000_000, 500_000]
+    download(ENTRY, tmp_path)
+    assert (tmp_path / "things" / "one" / "model.bin").read_bytes() == LARGE
+    ranges = [None if wanted is None else int(wanted[6:-1]) for wanted in gets(hub)]
+    assert ranges[0] is None
+    assert len(ranges) == 3
+    assert 0 < ranges[1] <= 1_000_000
+    assert ranges[1] < ranges[2] <= 1_500_000
+
+
+def test_another_run_goes_on_where_the_last_one_ended(hub, tmp_path):
+    hub.cut_after = [600_000, 1, 1, 1]
+    with pytest.raises(PointVidError, match=r"things/one/model\.bin: .* after \d+ of 2304000 bytes; run the same"):
+        download(ENTRY, tmp_path)
+    (partial,) = (tmp_path / "things" / "one").iterdir()
+    assert partial.name.endswith(".part")
+    have = partial.stat().st_size
+    assert have > 0
+    hub.requests.clear()
+    assert download(ENTRY, tmp_path)[0].fresh
+    assert gets(hub) == [f"bytes={have}-"]
+    assert (tmp_path / "things" / "one" / "model.bin").read_bytes() == LARGE
+
+
+def test_cancelling_keeps_what_has_arrived(hub, tmp_path):
+    def stop(done, total, what):
+        if done > 1_500_000:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        download(ENTRY, tmp_path, progress=stop)
+    (partial,) = (tmp_path / "things" / "one").iterdir()
+    assert partial.stat().st_size > 1_500_000
+    assert partial.read_bytes() == LARGE[: partial.stat().st_size]
+
+
+def test_a_server_without_ranges_starts_again(hub, tmp_path):
+    hub.cut_after, hub.ignores_range = [1_000_000], True
+    download(ENTRY, tmp_path)
+    assert (tmp_path / "things" / "one" / "model.bin").read_bytes() == LARGE
+
+
+def test_parts_of_another_version_are_not_mixed_in(hub, tmp_path):
+    hub.cut_after = [600_000, 1, 1, 1]
+    with pytest.raises(PointVidError):
+        download(ENTRY, tmp_path)
+    hub.files["model.bin"] = LARGE[::-1]
+    download(ENTRY, tmp_path)
+    assert (tmp_path / "things" / "one" / "model.bin").read_bytes() == LARGE[::-1]
+
+
+def test_a_wrong_hash_leaves_nothing(hub, tmp_path):
+    hub.claimed_sha256 = "a" * 64
+    arrived = hashlib.sha256(LARGE).hexdigest()[:12]
+    with pytest.raises(PointVidError, match=rf"what arrived has sha256 {arrived}\.\.\., expected aaaaaaaaaaaa\.\.\."):
+        download(ENTRY, tmp_path)
+    assert names(tmp_path) == []
+
+
+def test_a_changed_file_at_the_server_is_refused_until_asked_for(hub, tmp_path):
+    download(ENTRY, tmp_path)
+    hub.files["model.bin"] = b"new" * 1000
+    with pytest.raises(PointVidError, match=r"the server has another file .* than was downloaded before .*say --update"):
+        download(ENTRY, tmp_path)
+    assert (tmp_path / "things" / "one" / "model.bin").read_bytes() == LARGE
+    download(ENTRY, tmp_path, update=True)
+    assert (tmp_path / "things" / "one" / "model.bin").read_bytes() == b"new" * 1000
+    assert read_lock(tmp_path)["things/one/model.bin"]["sha256"] == hashlib.sha256(b"new" * 1000).hexdigest()
+
+
+def test_without_hashes_the_first_download_is_remembered(hub, tmp_path):
+    hub.tells_hashes = False
+    assert [file.checked for file in download(ENTRY, tmp_path)] == ["on trust"] * 2
+    (tmp_path / "things" / "one" / "model.bin").unlink()
+    hub.files["model.bin"] = LARGE[::-1]
+    with pytest.raises(PointVidError, match=r"what arrived has sha256 .* or say --update"):
+        download(ENTRY, tmp_path)
+    assert not (tmp_path / "things" / "one" / "model.bin").exists()
+
+
+@pytest.mark.parametrize("name", downloads.OFFLINE)
+def test_offline_asks_nobody(hub, tmp_path, monkeypatch, name):
+    monkeypatch.setenv(name, "1")
+    with pytest.raises(PointVidError, match=f"{name} is set: nothing is downloaded"):
+        download(ENTRY, tmp_path)
+    assert hub.requests == []
+    monkeypatch.setenv(name, "0")
+    assert look_up(ENTRY)
+
+
+def test_a_missing_file_and_a_sick_server(hub, tmp_path, monkeypatch):
+    del hub.files["config.json"]
+    with pytest.raises(PointVidError, match=r"says 404 .* to /owner/thing/resolve/main/config\.json"):
+        download(ENTRY, tmp_path)
+    hub.status = 503
+    with pytest.raises(PointVidError, match="says 503"):
+        download(ENTRY, tmp_path)
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nobody listens there
+    with pytest.raises(PointVidError, match=r"127\.0\.0\.1:9 does not answer") as caught:
+        download(ENTRY, tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="nothing is unwritable for this user")
+def test_a_folder_that_may_not_be_written(hub, tmp_path):
+    tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(PointVidError, match=r"cannot write .*expected a writable folder"):
+            download(ENTRY, tmp_path)
+    finally:
+        tmp_path.chmod(0o700)
+
+
+def test_a_file_where_the_folder_should_be(hub, tmp_path):
+    (tmp_path / "things").write_text("not a folder", encoding="ascii")
+    with pytest.raises(PointVidError, match=r"cannot write .*expected a writable folder"):
+        download(ENTRY, tmp_path)
+
+
+def test_a_disk_that_fills_up_keeps_the_part(hub, tmp_path, monkeypatch):
+    class Full:
+        def __init__(self, file):
+            self.file = file
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            self.file.close()
+
+        def __getattr__(self, name):
+            return getattr(self.file, name)
+
+        def write(self, block):
+            if self.file.tell() > 1_000_000:
+                raise OSError(28, "No space left on device")
+            return self.file.write(block)
+
+    from pathlib import Path
+
+    opened = Path.open
+
+    def limited(path, mode="r", *args, **kwargs):
+        file = opened(path, mode, *args, **kwargs)
+        return Full(file) if mode == "r+b" and path.name.endswith(".part") else file
+
+    monkeypatch.setattr(Path, "open", limited)
+    with pytest.raises(PointVidError, match=r"cannot write .*: No space left on device; expected"):
+        download(ENTRY, tmp_path)
+    monkeypatch.setattr(Path, "open", opened)
+    (partial,) = (tmp_path / "things" / "one").iterdir()
+    assert partial.stat().st_size > 1_000_000
+    assert download(ENTRY, tmp_path)[0].fresh
+
+
+def test_too_little_room_is_known_before(hub, tmp_path, monkeypatch):
+    from collections import namedtuple
+
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(downloads.shutil, "disk_usage", lambda path: usage(10**7, 10**7, 10**6))
+    with pytest.raises(PointVidError, match=r"has 0\.0 GB free, expected 0\.0 GB; make room"):
+        download(ENTRY, tmp_path)
+    assert names(tmp_path) == []
+
+
+def test_a_damaged_lock_file_is_said(hub, tmp_path):
+    (tmp_path / LOCK_FILE).write_text("[1]", encoding="ascii")
+    with pytest.raises(PointVidError, match=f"{LOCK_FILE} cannot be read"):
+        download(ENTRY, tmp_path)
+
+
+def test_licences_without_commercial_use_are_to_be_accepted(hub, tmp_path):
+    from dataclasses import replace
+
+    entry = replace(ENTRY, licence="CC BY-NC 4.0", commercial=False)
+    with pytest.raises(PointVidError, match=r"CC BY-NC 4\.0: no commercial use; read .* and say --accept-license"):
+        download(entry, tmp_path)
+    assert hub.requests == []
+    assert download(entry, tmp_path, accept_licence=True)
+
+
+def test_the_list_of_what_is_published():
+    assert len({entry.name for entry in PUBLISHED}) == len(PUBLISHED)
+    for entry in PUBLISHED:
+        assert entry.files
+        assert entry.page.startswith("https://")
+        assert entry.commercial != ("NC" in entry.licence)
+        assert not any(part in ("", "..") for part in entry.folder.split("/"))
+
+
+def test_the_command(hub, tmp_path, capsys):
+    hub.files = {"alltracker.pth": LARGE}
+    assert main(["download", "alltracker", "--to", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "licence MIT; https://huggingface.co/aharley/alltracker" in said
+    assert "1 files, 2.3 MB, to" in said
+    assert f"fetched, sha256 {hashlib.sha256(LARGE).hexdigest()}, checked against: server" in said
+    assert (tmp_path / "pointvid_trackers" / "alltracker.pth").read_bytes() == LARGE
+    assert main(["download", "--list", "--to", str(tmp_path)]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if "[there]" in line]
+    assert len(lines) == 1
+    assert lines[0].startswith("alltracker ")
+
+
+def test_the_command_refuses_in_one_line(hub, tmp_path, capsys):
+    to = ["--to", str(tmp_path)]
+    assert "expected one of alltracker," in fails(capsys, "download", "magic", *to)
+    assert "no name is given" in fails(capsys, "download", *to)
+    hub.files = {"model_index.json": b"{}"}
+    assert main(["download", "spatracker", "--accept-license", *to]) == 2
+    said = capsys.readouterr()
+    assert "NO COMMERCIAL USE" in said.out
+    assert "get spaT_final.pth from https://github.com/henry123-boy/SpaTracker by hand" in said.err
+    assert json.dumps(said.err).count("\\n") == 1
