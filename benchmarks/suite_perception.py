@@ -1,4 +1,4 @@
-"""Trackers with weights against the authors' implementations, run side by side where a checkout is named."""
+"""Trackers and depth: against the authors' implementations where a checkout is named, and against exact truth."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pointvid.trackers.spatracker.model import UNUSED, SpaTrackerConfig, SpaTrac
 from tests import alltracker_reference as reference
 from tests import spatracker_reference
 
+from . import perception_depth, perception_trackers
 from .figure import Figure
 from .timing import best_ms
 
@@ -19,7 +20,7 @@ FRAMES, HEIGHT, WIDTH = 16, 256, 448
 
 def run() -> list[Figure]:
     """Every figure of the suite."""
-    figures: list[Figure] = []
+    figures: list[Figure] = [*perception_trackers.figures(), *perception_depth.figures()]
     if checkout := os.environ.get("ALLTRACKER_REFERENCE"):
         figures += [*_alltracker(checkout, False), *_alltracker(checkout, True)]
     else:

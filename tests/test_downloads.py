@@ -210,7 +210,9 @@ def test_a_wrong_hash_leaves_nothing(hub, tmp_path):
 def test_a_changed_file_at_the_server_is_refused_until_asked_for(hub, tmp_path):
     download(ENTRY, tmp_path)
     hub.files["model.bin"] = b"new" * 1000
-    with pytest.raises(PointVidError, match=r"the server has another file .* than was downloaded before .*say --update"):
+    with pytest.raises(
+        PointVidError, match=r"the server has another file .* than was downloaded before .*say --update"
+    ):
         download(ENTRY, tmp_path)
     assert (tmp_path / "things" / "one" / "model.bin").read_bytes() == LARGE
     download(ENTRY, tmp_path, update=True)
