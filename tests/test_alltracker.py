@@ -147,6 +147,25 @@ def test_what_is_not_trusted_is_hidden(tmp_path):
     assert tracks.depth_unit == "relative"
 
 
+def test_out_of_memory_goes_on_frame_by_frame_with_the_same_result(monkeypatch):
+    net = net_like_reference(True)
+    clip = reference.seeded_clip(reference.FRAMES)
+    expected = [torch.cat(frame) for frame in net(clip)]
+    made, wanted = Correlation.__init__, []
+
+    def limited(self, anchor, frames, *sizes):
+        wanted.append(len(frames))
+        if len(frames) > 1:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+        made(self, anchor, frames, *sizes)
+
+    monkeypatch.setattr(Correlation, "__init__", limited)
+    found = [torch.cat(frame) for frame in net(clip)]
+    assert wanted[0] > 1
+    assert set(wanted[1:]) == {1}  # tried once, not for every window
+    assert torch.allclose(torch.stack(found), torch.stack(expected), rtol=1e-5, atol=1e-5)
+
+
 def test_progress_may_cancel(tmp_path):
     save_file(constant_weights(), tmp_path / "weights.safetensors")
     tracker = AllTracker(tmp_path / "weights.safetensors", config=TINY)

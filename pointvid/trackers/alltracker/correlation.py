@@ -50,3 +50,18 @@ class Correlation:
             along_u = torch.lerp(window[..., :-1, :], window[..., 1:, :], share[..., 0, :, :])
             torch.lerp(along_u[..., :-1], along_u[..., 1:], share[..., 1, :, :], out=out[..., level, :, :])
         return out.view(frames, height, width, -1).permute(0, 3, 1, 2)
+
+
+class LeanCorrelation:
+    """What `Correlation` gives, computed anew at each look-up, a frame at a time: 1 / T of its memory, and slower."""
+
+    def __init__(self, anchor: Tensor, frames: Tensor, levels: int, radius: int) -> None:
+        self.anchor, self.frames, self.levels, self.radius = anchor, frames, levels, radius
+
+    def look_up(self, uv: Tensor) -> Tensor:
+        """As `Correlation.look_up`."""
+        found = [
+            Correlation(self.anchor, frame[None], self.levels, self.radius).look_up(place[None])
+            for frame, place in zip(self.frames, uv)
+        ]
+        return torch.cat(found)

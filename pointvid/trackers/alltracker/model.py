@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ...memory import free_cached, is_out_of_memory
 from ..residual_encoder import ResidualEncoder
-from .correlation import Correlation
+from .correlation import Correlation, LeanCorrelation
 from .encoder import ConvNeXtEncoder
 from .update import UpdateBlock, head, upsample
 
@@ -51,6 +52,7 @@ class AllTrackerNet(nn.Module):
     def __init__(self, config: AllTrackerConfig) -> None:
         super().__init__()
         self.config = config
+        self.lean = False
         dim = config.dim
         if config.small:
             self.fnet = ResidualEncoder(dim, STRIDE)
@@ -88,13 +90,13 @@ class AllTrackerNet(nn.Module):
         if count == 2:
             yield torch.zeros_like(images[0][:2]), torch.ones_like(images[0][:2])
             flow, trust = self._start(features[1:])
-            yield from self._read(*self.refine(anchor, features[1:], flow, trust, steps), 1, pad)
+            yield from self._read(*self._refine_in_memory(anchor, features[1:], flow, trust, steps), 1, pad)
             return
         features = _filled(features, window)
         flow, trust = self._start(features)
         done = 0
         while True:
-            flow, trust, moving = self.refine(anchor, features, flow, trust, steps)
+            flow, trust, moving = self._refine_in_memory(anchor, features, flow, trust, steps)
             yield from self._read(flow[done:count], trust[done:count], moving[done:count], count - done, pad)
             done = window // 2
             images = [image for _, image in zip(range(done), frames)]
@@ -110,6 +112,19 @@ class AllTrackerNet(nn.Module):
         mean, std = (images.new_tensor(values)[:, None, None] for values in (_MEAN, _STD))
         images = ((images / 255 - mean) / std).contiguous(memory_format=torch.channels_last)
         return self.fnet(images) if self.config.small else self.dot_conv(self.cnn(images))
+
+    def _refine_in_memory(self, *inputs: object) -> tuple[Tensor, Tensor, Tensor]:
+        """As `refine`; where the correlations of a window do not fit into memory, frame by frame from then on."""
+        if not self.lean:
+            try:
+                return self.refine(*inputs)
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+            # Outside of the except block, which keeps what filled the memory alive.
+            free_cached()
+            self.lean = True
+        return self.refine(*inputs)
 
     def refine(
         self, anchor: Tensor, features: Tensor, flow: Tensor, trust: Tensor, steps: int
@@ -128,7 +143,7 @@ class AllTrackerNet(nn.Module):
         moving, context = (anchor, anchor) if config.small else anchor.split(config.dim)
         moving = moving.expand(frames, -1, -1, -1)
         context = context + self._time(frames)[:, :, None, None]
-        correlation = Correlation(anchor, features, config.levels, config.radius)
+        correlation = (LeanCorrelation if self.lean else Correlation)(anchor, features, config.levels, config.radius)
         v, u = torch.meshgrid(
             torch.arange(height, dtype=flow.dtype, device=flow.device),
             torch.arange(width, dtype=flow.dtype, device=flow.device),

@@ -28,7 +28,8 @@ class AllTracker:
     """Dense flow from frame 0 to every frame, read at the queries and lifted by depth.
 
     Without depth the tracks are flat, as with every tracker. Memory is that of one window's correlation volume:
-    85 bytes times the square of the clip's pixels / 64 (0.3 GB at 448x256, 2.5 GB at 768x432).
+    85 bytes times the square of the clip's pixels / 64 (0.3 GB at 448x256, 2.5 GB at 768x432); where there is less, the
+    rest of the clip is done with a sixteenth of it, more slowly.
 
     Args:
         weights: the file; which of the two published models it holds is seen by its keys.
@@ -77,6 +78,7 @@ class AllTracker:
             raise PointVidError("video has 1 frame, expected at least 2: one frame has no motion to track")
         first = video[0]
         self.net.to(self.device or first.device)
+        self.net.lean = False
         queries = queries.to(first.device, torch.float32)
         column, row = queries.round().long().unbind(-1)
         color = first[row.clamp(0, size[0] - 1), column.clamp(0, size[1] - 1)]
