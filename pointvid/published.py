@@ -83,7 +83,7 @@ PUBLISHED = (
     ),
     _hub(
         "grounding-dino-tiny", "Grounding DINO (tiny): words to boxes", "Apache-2.0", 690e6,
-        "grounding_dino/grounding-dino-tiny", "IDEA-Research/grounding-dino-tiny", (*_TRANSFORMERS, *_TOKENIZER),
+        "grounding-dino/grounding-dino-tiny", "IDEA-Research/grounding-dino-tiny", (*_TRANSFORMERS, *_TOKENIZER),
         optional=("added_tokens.json",),
     ),
     _sam2("tiny", 156),
