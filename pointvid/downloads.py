@@ -171,18 +171,16 @@ def read_lock(folder: Path) -> dict[str, dict]:
 def _bring(file: RemoteFile, folder: Path, lock: dict, update: bool, progress: Progress) -> Downloaded:
     """Have one file in its place."""
     path = folder / file.path
-    known = lock.get(file.path, {}).get("sha256")
+    told = file.sha256 or file.git_sha1
+    known = None if update else lock.get(file.path, {}).get("sha256")
     if known and file.sha256 and known != file.sha256:
-        if not update:
-            raise PointVidError(
-                f"{file.path}: the server has another file (sha256 {file.sha256[:12]}...) than was downloaded before "
-                f"({known[:12]}...); say --update to take it"
-            )
-        known = None
-    checked = "lock file" if known else "server" if file.sha256 or file.git_sha1 else "on trust"
-    if path.is_file():
+        raise _changed(file)
+    checked = "lock file" if known else "server" if told else "on trust"
+    if path.is_file() and (told or not update):
         digest = _digest(path, progress)
         if _is_right(digest, file, known):
+            if known and file.git_sha1 not in (None, digest.git_sha1):
+                raise _changed(file)
             return Downloaded(path, digest.sha256, checked, fresh=False)
     partial = _partial(path, file)
     _fetch(file, partial, progress)
@@ -191,12 +189,19 @@ def _bring(file: RemoteFile, folder: Path, lock: dict, update: bool, progress: P
         partial.unlink()
         raise PointVidError(
             f"{file.path}: what arrived has sha256 {digest.sha256[:12]}..., expected {_expected(file, known)}; "
-            "it was deleted, try again"
-            + ("" if update or not known else ", or say --update to take what the server has")
+            "it was deleted, try again" + (", or say --update to take what the server has" if known else "")
         )
     with _writing(path):
         partial.replace(path)
     return Downloaded(path, digest.sha256, checked, fresh=True)
+
+
+def _changed(file: RemoteFile) -> PointVidError:
+    now = (file.sha256 or file.git_sha1)[:12]
+    return PointVidError(
+        f"{file.path}: the server has another file than was downloaded before, now of hash {now}...; "
+        "say --update to take it"
+    )
 
 
 @dataclass(frozen=True)
@@ -315,10 +320,9 @@ def _ask(url: str, path: str, missing_ok: bool) -> RemoteFile | None:
     # Only the hub says by which rule its tags are made: SHA-256 of what is in LFS, git's hash of everything else.
     tag = (headers.get("x-linked-etag") or headers.get("etag") or "") if commit else ""
     tag = tag.removeprefix("W/").strip('"').lower()
-    lengths = {64: None, 40: None}
-    if len(tag) in lengths and not set(tag) - set("0123456789abcdef"):
-        lengths[len(tag)] = tag
-    return RemoteFile(path, url, int(size) if size and size.isdigit() else None, lengths[64], lengths[40], commit)
+    tag = tag if not set(tag) - set("0123456789abcdef") else ""
+    sha256, git_sha1 = (tag if len(tag) == length else None for length in (64, 40))
+    return RemoteFile(path, url, int(size) if size and size.isdigit() else None, sha256, git_sha1, commit)
 
 
 def _no_answer(url: str, error: Exception) -> PointVidError:

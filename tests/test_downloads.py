@@ -210,13 +210,16 @@ def test_a_wrong_hash_leaves_nothing(hub, tmp_path):
 def test_a_changed_file_at_the_server_is_refused_until_asked_for(hub, tmp_path):
     download(ENTRY, tmp_path)
     hub.files["model.bin"] = b"new" * 1000
-    with pytest.raises(
-        PointVidError, match=r"the server has another file .* than was downloaded before .*say --update"
-    ):
+    with pytest.raises(PointVidError, match=r"the server has another file than was downloaded before, .*say --update"):
         download(ENTRY, tmp_path)
     assert (tmp_path / "things" / "one" / "model.bin").read_bytes() == LARGE
     download(ENTRY, tmp_path, update=True)
     assert (tmp_path / "things" / "one" / "model.bin").read_bytes() == b"new" * 1000
+    hub.files["config.json"] = b"{}"
+    with pytest.raises(PointVidError, match=r"config\.json: the server has another file"):
+        download(ENTRY, tmp_path)
+    download(ENTRY, tmp_path, update=True)
+    assert (tmp_path / "things" / "one" / "config.json").read_bytes() == b"{}"
     assert read_lock(tmp_path)["things/one/model.bin"]["sha256"] == hashlib.sha256(b"new" * 1000).hexdigest()
 
 
@@ -228,6 +231,8 @@ def test_without_hashes_the_first_download_is_remembered(hub, tmp_path):
     with pytest.raises(PointVidError, match=r"what arrived has sha256 .* or say --update"):
         download(ENTRY, tmp_path)
     assert not (tmp_path / "things" / "one" / "model.bin").exists()
+    download(ENTRY, tmp_path, update=True)
+    assert (tmp_path / "things" / "one" / "model.bin").read_bytes() == LARGE[::-1]
 
 
 @pytest.mark.parametrize("name", downloads.OFFLINE)
