@@ -43,3 +43,17 @@ export function startRecording(canvas) {
   recorder.start();
   return { done, stop: () => recorder.state !== "inactive" && recorder.stop() };
 }
+
+/** Call draw(elapsed seconds) at every refresh for so long, or until it returns false; then let the recorder catch up. */
+export async function drawFor(seconds, draw) {
+  const started = performance.now();
+  await new Promise((resolve) => {
+    const step = (now) => {
+      const elapsed = (now - started) / 1000;
+      if (elapsed >= seconds || !draw(elapsed)) resolve();
+      else requestAnimationFrame(step);
+    };
+    requestAnimationFrame(step);
+  });
+  await new Promise((resolve) => setTimeout(resolve, 1000)); // drawn frames reach the encoder late on a busy machine
+}

@@ -1,6 +1,6 @@
 // Mouse, touch and wheel on the cloud. Reports turns, moves and zooms; a press without movement is a pick.
 
-const CLICK_TOLERANCE = 4; // CSS pixels
+const CLICK_TOLERANCE = { mouse: 4, pen: 6, touch: 10 }; // CSS pixels: fingers tremble
 const TURN = 0.008; // radians a pixel
 
 /** Attach to `canvas`; `on` = {orbit(dx, dy), pan(dx, dy), zoom(factor), pick(x, y)}. Listeners end with `signal`. */
@@ -8,6 +8,7 @@ export function attachControls(canvas, on, signal) {
   const pointers = new Map();
   let travelled = 0;
   let button = 0;
+  const clicks = (event) => travelled <= (CLICK_TOLERANCE[event.pointerType] ?? CLICK_TOLERANCE.mouse);
 
   const listen = (type, handler, options = {}) => canvas.addEventListener(type, handler, { signal, ...options });
 
@@ -32,7 +33,7 @@ export function attachControls(canvas, on, signal) {
     const [dx, dy] = [now[0] - before[0], now[1] - before[1]];
     if (pointers.size === 1) {
       travelled += Math.hypot(dx, dy);
-      if (travelled > CLICK_TOLERANCE) {
+      if (!clicks(event)) {
         if (button === 0) on.orbit(dx * TURN, dy * TURN);
         else on.pan(dx / canvas.clientHeight, dy / canvas.clientHeight);
       }
@@ -49,7 +50,7 @@ export function attachControls(canvas, on, signal) {
     if (!pointers.delete(event.pointerId)) return;
     event.stopPropagation();
     if (!pointers.size) canvas.classList.remove("turning");
-    if (event.type === "pointerup" && travelled <= CLICK_TOLERANCE && button === 0) on.pick(event.offsetX, event.offsetY);
+    if (event.type === "pointerup" && clicks(event) && button === 0) on.pick(event.offsetX, event.offsetY);
   };
   listen("pointerup", release);
   listen("pointercancel", release);

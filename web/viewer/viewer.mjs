@@ -1,11 +1,11 @@
 // Assembles the viewer: createViewer(element, options) -> {load, showMessage, setSize, dispose, ...}.
 
-import { compose, download, startRecording } from "./capture.mjs";
+import { compose, download, drawFor, startRecording } from "./capture.mjs";
 import { OrbitCamera } from "./camera.mjs";
 import { attachControls } from "./controls.mjs";
 import { FormatError, parseClip } from "./format.mjs";
 import { Panel } from "./panel.mjs";
-import { pickPixel, pickPoint } from "./pick.mjs";
+import { pickPixel } from "./pick.mjs";
 import { Pictures } from "./pictures.mjs";
 import { drawPicture, pixelAt } from "./picture_panel.mjs";
 import { Player, SPEEDS } from "./player.mjs";
@@ -14,6 +14,7 @@ import { Renderer } from "./renderer.mjs";
 import { handleKey } from "./shortcuts.mjs";
 import { translator } from "./strings.mjs";
 import { STYLE } from "./style.mjs";
+import { emptyReason, notices, pointAt, viewNames, viewsOf, wholeCloud } from "./views.mjs";
 
 const DEFAULTS = {
   mode: "rgb", colormap: "viridis", pointSize: 1, trails: 0, showHidden: true, smooth: true, frustum: false,
@@ -123,8 +124,8 @@ class Viewer {
     this.player.speed = this.settings.speed;
     this.panel.showClip(clip);
     if (!this.panel.offeredModes.includes(this.settings.mode)) this.settings.mode = "rgb";
-    this.panel.showMessage(this.#emptyReason());
-    this.panel.showNotice(this.#noticeText());
+    this.#explain();
+    this.panel.showNotice(notices(clip, this.text));
     if (this.settings.autoplay) this.player.play();
     this.#applySettings();
     if (!sameClip) this.#frameCloud(); // once the layout, and so the view's aspect, is settled
@@ -221,18 +222,9 @@ class Viewer {
     panel.stage.classList.toggle("tall", clientWidth < TALL * clientHeight);
     if (clip.imageSize) panel.picture.style.setProperty("--shape", clip.imageSize[0] / clip.imageSize[1]);
     panel.showSettings({ ...settings, picture: placement });
-    panel.showNames(clip.sets.length > 1 ? this.#views().map((view) => view.sets.map((i) => clip.sets[i].name).join(" + ")) : []);
+    panel.showNames(viewNames(clip, this.#views()));
     showLegend(panel.legend, this.text, clip, settings.mode, settings.colormap, this.renderer.range(settings.mode));
     this.invalidate();
-  }
-
-  /** Which sets are drawn where, in fractions of the canvas. */
-  #views() {
-    const whole = { x: 0, width: 1 };
-    if (this.clip.sets.length < 2 || this.settings.compare === "first") return [{ sets: [0], ...whole }];
-    if (this.settings.compare === "second") return [{ sets: [1], ...whole }];
-    if (this.settings.compare === "overlay") return [{ sets: [0, 1], ...whole }];
-    return [{ sets: [0], x: 0, width: 0.5 }, { sets: [1], x: 0.5, width: 0.5 }];
   }
 
   #aspect() {
@@ -240,73 +232,31 @@ class Viewer {
     return (clientWidth * this.#views()[0].width) / Math.max(1, clientHeight);
   }
 
+  #views() {
+    return viewsOf(this.clip, this.settings.compare);
+  }
+
   #frameCloud() {
-    const sets = this.clip.sets.filter((set) => set.points);
-    if (!sets.length) return;
-    const points = sets.flatMap((set) => this.#somePoints(set));
-    const middle = (axis) => {
-      const values = points.map((point) => point[axis]).sort((a, b) => a - b);
-      return (values[Math.floor(values.length * 0.02)] + values[Math.floor(values.length * 0.98)]) / 2;
-    };
-    const center = points.length ? [0, 1, 2].map(middle) : sets[0].center;
-    this.camera.frame(center, Math.max(...sets.map((set) => set.radius)), points);
+    const whole = wholeCloud(this.clip);
+    if (!whole) return;
+    this.camera.frame(whole.center, whole.radius, whole.points);
     this.camera.reset(this.#aspect());
   }
 
-  /** Positions of a few hundred points in a few frames: what has to fit into the view. */
-  #somePoints(set) {
-    const found = [];
-    const { frames } = this.clip;
-    for (let t = 0; t < frames; t += Math.max(1, Math.floor(frames / 8))) {
-      for (let i = 0; i < Math.min(set.points, 500); i++) {
-        const place = set.xyz(t, i);
-        if (place) found.push(place);
-      }
-    }
-    return found;
-  }
-
-  #emptyReason() {
-    const { sets, frames } = this.clip;
-    if (sets.every((set) => set.points === 0)) return this.text("empty");
-    if (sets.every((set) => set.undrawable === set.points * frames)) return this.text("nothingDrawable");
-    return null;
-  }
-
-  #noticeText() {
-    const notes = [];
-    for (const set of this.clip.sets) {
-      const samples = set.points * this.clip.frames;
-      if (set.points < set.totalPoints) {
-        const [shown, total] = [set.points, set.totalPoints].map((n) => n.toLocaleString());
-        notes.push(this.text("decimated", { shown, total }));
-      }
-      if (set.undrawable) {
-        const share = Number(((set.undrawable / samples) * 100).toPrecision(2));
-        notes.push(this.text("undrawable", { share }));
-      }
-    }
-    return [...new Set(notes)].join(" · ");
+  /** Over everything: why there is nothing to see, if there is not. */
+  #explain() {
+    const reason = this.clip ? emptyReason(this.clip) : "noData";
+    this.panel.showMessage(reason && this.text(reason));
   }
 
   #pickAt(x, y) {
-    const { clientWidth, clientHeight } = this.panel.cloud;
-    const { frame } = this.player;
-    let found = null;
-    for (const view of this.clip ? this.#views() : []) {
-      const [left, width] = [view.x * clientWidth, view.width * clientWidth];
-      if (x < left || x >= left + width) continue;
-      const matrix = this.camera.matrix(width / clientHeight);
-      for (const set of view.sets) {
-        const size = [width, clientHeight, this.settings.showHidden];
-        const point = pickPoint(this.clip.sets[set], frame, matrix, x - left, y, ...size);
-        if (point >= 0 && !found) found = { set, point };
-      }
-    }
-    this.#select(found);
+    if (!this.clip) return;
+    const { clip, camera, player, settings, panel } = this;
+    this.#select(pointAt(clip, this.#views(), camera, panel.cloud, x, y, player.frame, settings.showHidden));
   }
 
   #pickPixel(event) {
+    if (!this.clip) return;
     const set = this.#views()[0].sets[0];
     const tracks = this.clip.sets[set];
     const [u, v] = pixelAt(this.panel.pictureCanvas, event, tracks.imageSize);
@@ -392,13 +342,13 @@ class Viewer {
     if (!this.renderer) return;
     if (this.clip) this.renderer.load(this.clip);
     this.#listenToCloud();
-    this.panel.showMessage(this.clip ? this.#emptyReason() : this.text("noData"));
+    this.#explain();
     this.invalidate();
   }
 
   #restored() {
     this.renderer.restore();
-    this.panel.showMessage(this.clip ? this.#emptyReason() : this.text("noData"));
+    this.#explain();
     this.invalidate();
   }
 
@@ -426,26 +376,21 @@ class Viewer {
     this.panel.showNotice(this.text("recording"));
     const { player } = this;
     const wasPlaying = player.playing;
-    const started = performance.now();
     player.pause();
     const seconds = Math.min(player.frames / player.fps / player.speed, 120);
-    await new Promise((resolve) => {
-      const step = (now) => {
-        if (!this.clip || now - started >= seconds * 1000) return resolve();
-        player.seek(((now - started) / 1000) * player.fps * player.speed);
-        this.draw();
-        compose(this.panel.cloud, this.#besidePicture(), canvas);
-        requestAnimationFrame(step);
-      };
-      requestAnimationFrame(step);
+    await drawFor(seconds, (elapsed) => {
+      if (!this.clip) return false;
+      player.seek(elapsed * player.fps * player.speed);
+      this.draw();
+      compose(this.panel.cloud, this.#besidePicture(), canvas);
+      return true;
     });
-    await new Promise((resolve) => setTimeout(resolve, 1000)); // drawn frames reach the encoder late on a busy machine
     this.recording.stop();
     const blob = await this.recording.done;
     this.recording = null;
     if (!this.clip) return null;
     this.panel.record.setAttribute("aria-pressed", false);
-    this.panel.showNotice(this.#noticeText());
+    this.panel.showNotice(notices(this.clip, this.text));
     if (wasPlaying) player.play();
     this.invalidate();
     return blob;
