@@ -23,6 +23,9 @@ CORE_NODES = (
     "nodes_preview_any",
     "nodes_wanmove",
     "nodes_moge",
+    "nodes_depth_anything_3",
+    "nodes_sam3",
+    "nodes_wan",
     "nodes_custom_sampler",
     "nodes_model_advanced",
 )
@@ -126,7 +129,7 @@ async def load(comfyui: Path, pack: Path) -> dict:
 def describe(node) -> dict:
     """What /object_info would say of the node, after the host's own check of its schema."""
     if not hasattr(node, "GET_SCHEMA"):  # one of core's older nodes
-        return {"input": node.INPUT_TYPES()}
+        return {"input": node.INPUT_TYPES(), "output_node": getattr(node, "OUTPUT_NODE", False)}
     node.GET_SCHEMA().validate()
     return node.GET_NODE_INFO_V1()
 
