@@ -80,7 +80,7 @@ def encode_sample(sample: Sample) -> dict[str, bytes]:
     """
     point_map = sample.point_map
     members = {
-        "mp4": encode_mp4(sample.video, point_map.fps, _CRF, _PIXELS),
+        "mp4": encode_mp4(sample.video, point_map.fps, _CRF, _PIXELS, repeatable=True),  # equal samples are equal files
         "points": encode_points(point_map.points, point_map.mask, sample.object_map),
     }
     frames, height, width, _ = sample.video.shape

@@ -391,12 +391,12 @@ def test_captions_and_labels_that_are_missing():
     assert gates_tripped(lambda: Preprocessor(SETTINGS).read(silent)) == {"no_caption"}
     assert Preprocessor(replace(SETTINGS, need_caption=False)).read(silent).labels == ()
     puzzling = replace(footage(), caption="what?")
-    assert gates_tripped(lambda: Preprocessor(SETTINGS, labels=Words(), segmenter=Boxes()).read(puzzling)) == {
-        "no_labels"
-    }
+    with pytest.raises(Rejected, match=r"'what\?' names no object") as caught:
+        Preprocessor(SETTINGS, Oracle(), Words(), Boxes())(puzzling)
+    assert caught.value.reasons[0].gate == "no_labels"
     assert gates_tripped(lambda: Preprocessor(SETTINGS, segmenter=Boxes())(footage())) == {"no_labels"}
     # Where labels only decorate, their absence is no reason.
-    assert Preprocessor(SETTINGS, labels=Words()).read(puzzling).labels == ()
+    assert Preprocessor(SETTINGS, Oracle(), Words())(replace(puzzling, mask=box_mask())).labels == ()
 
 
 # Memory

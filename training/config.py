@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -276,7 +276,7 @@ def _explain(kind: type[BaseModel], error: dict[str, Any]) -> str:
     name = ".".join([*groups, last])
     if error["type"] == "extra_forbidden":
         for group in groups:
-            kind = kind.model_fields[group].annotation
+            kind = _group(kind.model_fields[group].annotation)
         nearest = difflib.get_close_matches(last, kind.model_fields, 1, 0.0)
         return f"unknown key {name}, did you mean {'.'.join([*groups, *nearest])}?"
     if error["type"] == "missing":
@@ -284,6 +284,11 @@ def _explain(kind: type[BaseModel], error: dict[str, Any]) -> str:
     message = error["msg"].removeprefix("Value error, ")
     found = f" (found {error['input']!r})" if not isinstance(error["input"], dict) else ""
     return f"{name}: {message}{found}" if name else message
+
+
+def _group(annotation: Any) -> type[BaseModel]:
+    """The settings in `Group` or `Group | None`."""
+    return next(kind for kind in (annotation, *get_args(annotation)) if hasattr(kind, "model_fields"))
 
 
 class _Loader(yaml.SafeLoader):

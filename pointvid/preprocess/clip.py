@@ -61,6 +61,7 @@ class Footage:
         camera: intrinsics in pixels of these frames, None where unknown.
         provenance: where the frames are from: plain values.
         figures: what `Preprocessor.read` measured.
+        unlabelled: why the caption gave no labels, where it was asked.
     """
 
     frames: Tensor
@@ -73,6 +74,7 @@ class Footage:
     camera: Camera | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
     figures: Mapping[str, float] = field(default_factory=dict)
+    unlabelled: str = ""
 
 
 def read_footage(source: ClipSource, settings: ClipSettings) -> Footage:

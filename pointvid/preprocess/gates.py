@@ -49,8 +49,8 @@ class Rejected(PointVidError):
 
 
 @dataclass(frozen=True)
-class _Gate:
-    """`figure` must be at least (or at most) the limit that `Gates` keeps under `setting`."""
+class Gate:
+    """`figure` must be at least (or at most) the limit that `Gates` keeps under `setting`; `what` begins messages."""
 
     name: str
     setting: str
@@ -58,6 +58,7 @@ class _Gate:
     what: str
 
     def check(self, figures: Mapping[str, float], gates: Gates) -> Reason | None:
+        """The reason to reject; None where the gate is passed, off, or its figure was not measured."""
         found, limit = figures.get(self.figure), getattr(gates, self.setting)
         least = self.setting.startswith("min_")
         if found is None or limit is None or (found >= limit if least else found <= limit):
@@ -66,20 +67,20 @@ class _Gate:
         return Reason(self.name, f"{self.what} is {found:.4g}, expected at {bound} {limit:g}", found, limit)
 
 
-_GATES = (
-    _Gate("blank", "min_contrast", "contrast", "a frame is blank: its contrast in grey levels"),
-    _Gate("still", "max_still", "still", "nothing changes: the share of still steps"),
-    _Gate("cut", "max_jump", "jump", "a cut lies inside the clip: the jump beside its neighbours"),
-    _Gate("many_objects", "max_objects", "objects", "the number of objects"),
-    _Gate("small_foreground", "min_foreground", "foreground", "the foreground's share of the frame"),
-    _Gate("large_foreground", "max_foreground", "foreground", "the foreground's share of the frame"),
-    _Gate("few_tracks", "min_tracks", "tracks", "the number of tracks on the foreground"),
-    _Gate("track_loss", "min_visible", "visible", "the share of visible track points"),
-    _Gate("track_loss", "min_survival", "survival", "the share of tracks seen in the last frame"),
-    _Gate("jitter", "max_jitter", "jitter", "the tracks' jitter in px/frame^2"),
-    _Gate("depth_jitter", "max_depth_jitter", "depth_jitter", "the jitter of log-depth per frame^2"),
-    _Gate("no_motion", "min_motion", "motion", "the foreground's motion in px"),
-    _Gate("unfilled", "min_filled", "filled", "the share of the foreground with a trajectory"),
+GATES = (
+    Gate("blank", "min_contrast", "contrast", "a frame is blank: its contrast in grey levels"),
+    Gate("still", "max_still", "still", "nothing changes: the share of still steps"),
+    Gate("cut", "max_jump", "jump", "a cut lies inside the clip: the jump beside its neighbours"),
+    Gate("many_objects", "max_objects", "objects", "the number of objects"),
+    Gate("small_foreground", "min_foreground", "foreground", "the foreground's share of the frame"),
+    Gate("large_foreground", "max_foreground", "foreground", "the foreground's share of the frame"),
+    Gate("few_tracks", "min_tracks", "tracks", "the number of tracks on the foreground"),
+    Gate("track_loss", "min_visible", "visible", "the share of visible track points"),
+    Gate("track_loss", "min_survival", "survival", "the share of tracks seen in the last frame"),
+    Gate("jitter", "max_jitter", "jitter", "the tracks' jitter in px/frame^2"),
+    Gate("depth_jitter", "max_depth_jitter", "depth_jitter", "the jitter of log-depth per frame^2"),
+    Gate("no_motion", "min_motion", "motion", "the foreground's motion in px"),
+    Gate("unfilled", "min_filled", "filled", "the share of the foreground with a trajectory"),
 )
 
 
@@ -89,7 +90,7 @@ def check(figures: Mapping[str, float], gates: Gates) -> None:
     Raises:
         Rejected: with a reason for each gate that is not passed.
     """
-    reasons = [reason for gate in _GATES if (reason := gate.check(figures, gates))]
+    reasons = [reason for gate in GATES if (reason := gate.check(figures, gates))]
     if reasons:
         raise Rejected(reasons, figures)
 

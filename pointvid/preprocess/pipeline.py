@@ -94,10 +94,10 @@ class Preprocessor:
         return self.finish(self.track(self.read(source), progress))
 
     def read(self, source: ClipSource | Footage) -> Footage:
-        """Frames of the right number and size, with labels where a segmenter will need them.
+        """Frames of the right number and size, with labels; uses no model but `labels`.
 
         Raises:
-            Rejected: unreadable, short, small, blank, still, cut, no caption, no labels.
+            Rejected: unreadable, short, small, blank, still, cut, no caption.
         """
         footage = source if isinstance(source, Footage) else read_footage(source, self.settings.clip)
         if self.settings.need_caption and not footage.caption:
@@ -109,16 +109,14 @@ class Preprocessor:
         try:
             return replace(footage, labels=tuple(self.labels.labels(footage.caption)))
         except PointVidError as error:
-            if self.segmenter is None or footage.mask is not None:
-                return footage  # the labels are only a remark then
-            raise Rejected([Reason("no_labels", str(error))]) from error
+            return replace(footage, unlabelled=str(error))  # fatal only where a segmenter needs them
 
     @torch.no_grad()
     def track(self, footage: Footage, progress: Progress = silent) -> TrackedFootage:
         """Masks, depth and tracks. Where memory runs out it is tried once more with the models' `chunk` quartered.
 
         Raises:
-            Rejected: nothing found, too many objects, too few or too poor tracks, out of memory.
+            Rejected: no labels, nothing found, too many objects, too few or too poor tracks, out of memory.
         """
         try:
             return _with_less_memory(
@@ -215,7 +213,8 @@ class Preprocessor:
         if self.segmenter is None:
             return None, {}
         if not footage.labels:
-            raise Rejected([Reason("no_labels", "no labels are known, expected names of objects to look for")])
+            why = footage.unlabelled or "no labels are known, expected names of objects to look for"
+            raise Rejected([Reason("no_labels", why)])
         try:
             found = self.segmenter.segment(frames[0], footage.labels, progress)
         except PointVidError as error:

@@ -1,0 +1,118 @@
+"""From the config's names to models, and what is written down of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pointvid.errors import PointVidError
+from pointvid.preprocess import Preprocessor
+from pointvid.trackers.base import TRACKERS
+
+from ..data import file_digest
+from .config import BuildDataset, Plugin
+
+KNOWN: dict[str, dict[str, str]] = {
+    "labels": {},
+    "segmenter": {},
+    "depth": {},
+    "tracker": {name: f"pointvid.trackers{place}" for name, place in TRACKERS.items()},
+}
+"""What a model is for -> its name in the config -> "module:factory"."""
+
+
+def load_preprocessor(config: BuildDataset, with_models: bool = True) -> Preprocessor:
+    """The pipeline that the config asks for.
+
+    Args:
+        with_models: False leaves out what only the middle step needs, for processes that decode or encode.
+    Raises:
+        PointVidError: an unknown name, an option that the model does not take, or weights that cannot be loaded.
+    """
+    device = resolve_device(config)
+    about = {kind: _remember(plugin) for kind, plugin in _plugins(config).items() if plugin}
+    made = {
+        kind: _make(kind, plugin, device)
+        for kind, plugin in _plugins(config).items()
+        if plugin and (with_models or kind == "labels")
+    }
+    return Preprocessor(
+        config.preprocess_settings(),
+        made.get("tracker", "lucas_kanade"),
+        made.get("labels"),
+        made.get("segmenter"),
+        made.get("depth"),
+        device,
+        about,
+    )
+
+
+def resolve_device(config: BuildDataset) -> str:
+    """ "cuda" or "cpu".
+
+    Raises:
+        PointVidError: cuda is asked for and there is none.
+    """
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise PointVidError("device is cuda, but PyTorch finds no GPU here; expected one, or device: cpu")
+    return "cuda" if config.device != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+def hashes(config: BuildDataset) -> dict[str, str]:
+    """SHA-256 of every file that a model is made from, by "kind.option/name"."""
+    found: dict[str, str] = {}
+    for kind, plugin in _plugins(config).items():
+        for option, value in (plugin.options if plugin else {}).items():
+            if not isinstance(value, str) or not Path(value).exists():
+                continue
+            path = Path(value)
+            files = sorted(item for item in path.rglob("*") if item.is_file()) if path.is_dir() else [path]
+            for file in files:
+                name = file.relative_to(path).as_posix() if path.is_dir() else file.name
+                found[f"{kind}.{option}/{name}"] = file_digest(file)
+    return found
+
+
+def _plugins(config: BuildDataset) -> dict[str, Plugin | None]:
+    return {
+        "labels": config.labels,
+        "segmenter": config.segmenter,
+        "depth": config.depth,
+        "tracker": config.tracker,
+    }
+
+
+def _make(kind: str, plugin: Plugin, device: str) -> Any:
+    place = KNOWN[kind].get(plugin.name, plugin.name)
+    module, colon, name = place.partition(":")
+    if not colon:
+        names = ", ".join(sorted(KNOWN[kind]))
+        raise PointVidError(f"{kind}.name is {plugin.name!r}, expected one of {names}, or module:factory of your own")
+    try:
+        factory: Callable[..., Any] = getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise PointVidError(f"{kind}.name {plugin.name}: cannot be imported ({error})") from error
+    known = signature(factory).parameters
+    surplus = sorted(set(plugin.options) - set(known))
+    if surplus and not any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
+        raise PointVidError(
+            f"{kind}.options has {', '.join(surplus)}, {plugin.name} takes {', '.join(known) or 'no options'}"
+        )
+    options = dict(plugin.options)
+    if "device" in known:
+        options.setdefault("device", device)
+    return factory(**options)
+
+
+def _remember(plugin: Plugin) -> dict[str, Any]:
+    """For provenance: files by their names, wherever they lie here."""
+    options = {
+        name: Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
+        for name, value in plugin.options.items()
+    }
+    return {"name": plugin.name, **options}
