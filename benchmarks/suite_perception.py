@@ -1,4 +1,4 @@
-"""Trackers and depth: against the authors' implementations where a checkout is named, and against exact truth."""
+"""Videos to samples: how fast. Trackers and depth against the authors' code, where it is named, and exact truth."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pointvid.trackers.spatracker.model import UNUSED, SpaTrackerConfig, SpaTrac
 from tests import alltracker_reference as reference
 from tests import spatracker_reference
 
-from . import perception_depth, perception_trackers
+from . import perception_build, perception_depth, perception_trackers
 from .figure import Figure
 from .timing import best_ms
 
@@ -20,7 +20,11 @@ FRAMES, HEIGHT, WIDTH = 16, 256, 448
 
 def run() -> list[Figure]:
     """Every figure of the suite."""
-    figures: list[Figure] = [*perception_trackers.figures(), *perception_depth.figures()]
+    figures: list[Figure] = [
+        *perception_build.figures(),
+        *perception_trackers.figures(),
+        *perception_depth.figures(),
+    ]
     if checkout := os.environ.get("ALLTRACKER_REFERENCE"):
         figures += [*_alltracker(checkout, False), *_alltracker(checkout, True)]
     else:

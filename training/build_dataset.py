@@ -21,7 +21,7 @@ from pointvid.errors import PointVidError
 
 from .builder.config import BuildDataset
 from .builder.inputs import Job, list_jobs
-from .builder.models import hashes, resolve_device
+from .builder.models import described, hashes, resolve_device
 from .builder.on_ray import run_ray
 from .builder.overlap import run_here, run_one_after_another
 from .builder.report import write_report
@@ -43,9 +43,10 @@ def build(inputs: list[Path], out: Path, config: BuildDataset, ray: str | None =
         PointVidError: inputs that cannot be listed, models that cannot be loaded, or an `out` that cannot be written
             or holds something else. What is wrong with a clip is never an error here.
     """
-    settings = {"made_by": "training.build_dataset", **config.decisive(), "hashes": hashes(config)}
+    models = {**described(config), "hashes": hashes(config)}
+    settings = {"made_by": "training.build_dataset", **config.decisive(), **models}
     store = Store(out, settings, list_jobs(inputs, config.videos, config.min_score), config.clips_in_shard)
-    save_config(config, out / "config.yaml")
+    save_config(config.without_secrets(), out / "config.yaml")
     waiting = store.waiting()
     with tqdm(total=store.total, initial=store.done, unit="clip", disable=not show) as bar:
         store.close_blocks()

@@ -34,6 +34,17 @@ class Fails:
         raise IndexError("index 7 is out of bounds")
 
 
+class Words:
+    """Labels: the first two words of a file."""
+
+    def __init__(self, words, key):
+        assert key == "s3cret"
+        self.words = Path(words).read_text(encoding="utf-8").split()[:2]
+
+    def labels(self, caption):
+        return self.words
+
+
 @pytest.fixture(scope="session")
 def videos(tmp_path_factory):
     """Five good clips and one of each kind of bad one."""
@@ -265,6 +276,17 @@ def test_a_faulty_model_rejects_its_clips_and_the_build_goes_on(videos, tmp_path
 
 
 # Settings
+
+
+def test_passwords_and_paths_are_not_written_down(videos, tmp_path):
+    options = {"key": "s3cret", "words": str(videos / "good1.txt")}
+    labels = {"name": "tests.training.test_builder:Words", "options": options}
+    build([videos / "good1.mp4"], tmp_path, config(labels=labels))
+    written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".jsonl")
+    assert b"s3cret" not in written
+    sample = Shards(tmp_path)[0]
+    assert sample.labels == ("box", "number")
+    assert sample.provenance["labels"] == {"name": "tests.training.test_builder:Words", "words": "good1.txt"}
 
 
 def test_the_commented_config_holds_every_default():

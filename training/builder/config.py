@@ -79,5 +79,13 @@ class BuildDataset(Strict):
         )
 
     def decisive(self) -> dict[str, Any]:
-        """The settings that decide what the samples are: a folder is built with one set of them."""
-        return self.model_dump(mode="json", exclude={"videos", "device", "report_samples", "speed"})
+        """The settings beside the models' that decide what the samples are; a folder is built with one set of them."""
+        models = {"labels", "segmenter", "depth", "tracker"}
+        return self.model_dump(mode="json", exclude={"videos", "device", "report_samples", "speed", *models})
+
+    def without_secrets(self) -> BuildDataset:
+        """To be written down."""
+        if self.labels is None or "key" not in self.labels.options:
+            return self
+        options = {name: value for name, value in self.labels.options.items() if name != "key"}
+        return self.model_copy(update={"labels": self.labels.model_copy(update={"options": options})})

@@ -26,6 +26,10 @@ KNOWN: dict[str, dict[str, str]] = {
 """What a model is for -> its name in the config -> "module:factory"."""
 
 
+_PRIVATE = ("key", "cache")
+"""Options that are written down nowhere: a server's password, and a file of this machine."""
+
+
 def load_preprocessor(config: BuildDataset, with_models: bool = True) -> Preprocessor:
     """The pipeline that the config asks for.
 
@@ -35,7 +39,7 @@ def load_preprocessor(config: BuildDataset, with_models: bool = True) -> Preproc
         PointVidError: an unknown name, an option that the model does not take, or weights that cannot be loaded.
     """
     device = resolve_device(config)
-    about = {kind: _remember(plugin) for kind, plugin in _plugins(config).items() if plugin}
+    about = {kind: plugin for kind, plugin in described(config).items() if plugin}
     made = {
         kind: _make(kind, plugin, device)
         for kind, plugin in _plugins(config).items()
@@ -67,6 +71,8 @@ def hashes(config: BuildDataset) -> dict[str, str]:
     """SHA-256 of every file that a model is made from, by "kind.option/name"."""
     found: dict[str, str] = {}
     for kind, plugin in _plugins(config).items():
+        if kind == "labels":
+            continue  # its only file is a cache
         for option, value in (plugin.options if plugin else {}).items():
             if not isinstance(value, str) or not Path(value).exists():
                 continue
@@ -109,10 +115,15 @@ def _make(kind: str, plugin: Plugin, device: str) -> Any:
     return factory(**options)
 
 
-def _remember(plugin: Plugin) -> dict[str, Any]:
-    """For provenance: files by their names, wherever they lie here."""
+def described(config: BuildDataset) -> dict[str, dict[str, Any] | None]:
+    """The models as manifest and provenance name them: files without their folders, and no secrets."""
+    return {kind: plugin and _describe(plugin) for kind, plugin in _plugins(config).items()}
+
+
+def _describe(plugin: Plugin) -> dict[str, Any]:
     options = {
-        name: Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
+        name: Path(value).name if isinstance(value, str) and Path(value).exists() else value
         for name, value in plugin.options.items()
+        if name not in _PRIVATE
     }
     return {"name": plugin.name, **options}
