@@ -8,8 +8,8 @@ from . import types
 from .host import model_choice_path, model_choices
 
 DETECTORS, MASKERS = "grounding-dino", "sam2"
-NO_DETECTOR = "none yet: put grounding-dino-tiny into models/grounding-dino"
-NO_MASKER = "none yet: put sam2.1-hiera-small into models/sam2"
+NO_DETECTOR = "none yet: run `pointvid download grounding-dino-tiny`"
+NO_MASKER = "none yet: run `pointvid download sam2.1-hiera-small`"
 
 
 class LoadSegmenter(io.ComfyNode):

@@ -42,6 +42,7 @@ class Published:
 
 _TRANSFORMERS = ("config.json", "preprocessor_config.json", "model.safetensors")
 _TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
+_WORDS = ("tokenizer/tokenizer_config.json", "tokenizer/special_tokens_map.json")
 _HALF = "diffusion_pytorch_model.fp16.safetensors"
 
 
@@ -56,7 +57,8 @@ def _sam2(size: str, megabytes: int) -> Published:
     repository = f"sam2.1-hiera-{size}"
     return _hub(
         repository, f"SAM 2.1 ({size}): boxes to masks", "Apache-2.0", megabytes * 1e6, f"sam2/{repository}",
-        f"facebook/{repository}", _TRANSFORMERS, optional=("processor_config.json", "video_preprocessor_config.json"),
+        f"facebook/{repository}", ("config.json", "model.safetensors"),
+        optional=("preprocessor_config.json", "processor_config.json", "video_preprocessor_config.json"),
     )  # fmt: skip
 
 
@@ -93,22 +95,22 @@ PUBLISHED = (
         "diffusers/i2vgen-xl", "ali-vilab/i2vgen-xl",
         (
             "model_index.json", "scheduler/scheduler_config.json", "feature_extractor/preprocessor_config.json",
-            "tokenizer/vocab.json", "tokenizer/merges.txt", "tokenizer/tokenizer_config.json",
-            "tokenizer/special_tokens_map.json", "text_encoder/config.json", "text_encoder/model.fp16.safetensors",
-            "image_encoder/config.json", "image_encoder/model.fp16.safetensors", "vae/config.json", f"vae/{_HALF}",
-            "unet/config.json", f"unet/{_HALF}",
+            "tokenizer/vocab.json", "tokenizer/merges.txt", "text_encoder/config.json",
+            "text_encoder/model.fp16.safetensors", "image_encoder/config.json",
+            "image_encoder/model.fp16.safetensors", "vae/config.json", f"vae/{_HALF}", "unet/config.json",
+            f"unet/{_HALF}",
         ),
+        optional=_WORDS,
     ),
     _hub(
         "modelscope-t2v", "ModelScopeT2V: another base model, half precision", "CC BY-NC 4.0", 3.7e9,
         "diffusers/text-to-video-ms-1.7b", "ali-vilab/text-to-video-ms-1.7b",
         (
             "model_index.json", "scheduler/scheduler_config.json", "tokenizer/vocab.json", "tokenizer/merges.txt",
-            "tokenizer/tokenizer_config.json", "tokenizer/special_tokens_map.json", "text_encoder/config.json",
-            "text_encoder/model.fp16.safetensors", "vae/config.json", f"vae/{_HALF}", "unet/config.json",
-            f"unet/{_HALF}",
+            "text_encoder/config.json", "text_encoder/model.fp16.safetensors", "vae/config.json", f"vae/{_HALF}",
+            "unet/config.json", f"unet/{_HALF}",
         ),
-        commercial=False,
+        optional=_WORDS, commercial=False,
     ),
 )  # fmt: skip
 
