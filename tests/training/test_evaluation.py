@@ -18,6 +18,7 @@ from pointvid.errors import PointVidError
 from pointvid.video import read_clip, write_video
 from tests.training.tiny import SIZE, moving_box
 from training import evaluate
+from training.evaluation import suites
 from training.evaluation.clips import Clip, check_clips, generate_clips
 from training.evaluation.environments import VERSIONS, Environment, build, python_of
 from training.evaluation.inputs import Item, items_of_shards, read_items
@@ -174,6 +175,7 @@ VBENCH = """
             assert set(names) == set(prompt_list), (names, prompt_list)
             with open(os.environ["CALLS"], "a") as file:
                 file.write(dimension_list[0] + "\\n")
+            assert os.environ["VBENCH_CACHE_DIR"].startswith(os.environ["ENVS"])
             if dimension_list[0] == os.environ.get("BREAK"):
                 raise RuntimeError("no weights here")
             results = {}
@@ -231,6 +233,8 @@ def standins(tmp_path, monkeypatch):
     weights = tmp_path / "weights"
     weights.mkdir()
     monkeypatch.setenv("PYTHONPATH", str(modules))
+    monkeypatch.delenv("VBENCH_CACHE_DIR", raising=False)
+    monkeypatch.setenv("ENVS", str(tmp_path))
     monkeypatch.setenv("CALLS", str(tmp_path / "calls"))
     return code, weights
 
@@ -390,3 +394,18 @@ def test_item_with_a_damaged_image(tmp_path):
     (tmp_path / "bad.png").write_bytes(b"no picture")
     with pytest.raises(PointVidError, match=r"input a: image .* cannot be read"):
         Item("a", "p", tmp_path / "bad.png").pixels()
+
+
+@pytest.mark.skipif(not os.environ.get("VBENCH_PYTHON"), reason="set VBENCH_PYTHON to a Python with vbench 0.1.5")
+def test_the_real_vbench_takes_our_layout(items, tmp_path):
+    """With the one dimension that needs no weights: what the runner asks for, and the file that comes back."""
+    folder, out = tmp_path / "clips", tmp_path / "out"
+    generate_clips(Still(frames=4, size=(32, 32)), items, folder, 0)
+    prompts = tmp_path / "prompts.json"
+    prompts.write_text(json.dumps({f"{item.name}.mp4": item.prompt for item in items}), encoding="utf-8")
+    python, name = os.environ["VBENCH_PYTHON"], "temporal_flickering"
+    subprocess.run([python, suites._RUNNER, folder, prompts, name, out], check=True)
+    scores = suites._vbench_scores(out / f"{name}_eval_results.json", name, items)
+    assert scores == {item.name: pytest.approx(1.0) for item in items}  # still clips do not flicker
+    listed = json.loads((out / f"{name}_full_info.json").read_text(encoding="utf-8"))
+    assert {row["prompt_en"] for row in listed} == {item.prompt for item in items}

@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,14 +91,23 @@ def versions(python: Path) -> dict:
     return {"python": str(python)}
 
 
-def run_in(python: Path, arguments: Sequence[str], log: Path, what: str, cwd: Path | None = None) -> None:
+def run_in(
+    python: Path,
+    arguments: Sequence[str],
+    log: Path,
+    what: str,
+    cwd: Path | None = None,
+    defaults: Mapping[str, str] | None = None,
+) -> None:
     """Run a suite's program.
 
+    Args:
+        defaults: environment variables, where the user has not set them.
     Raises:
         PointVidError: it failed; its last words.
     """
     try:
-        _run([str(python), *arguments], log, cwd)
+        _run([str(python), *arguments], log, cwd, defaults)
     except PointVidError as error:
         raise PointVidError(f"{what} failed: {error}; see {log}") from error
 
@@ -107,9 +116,10 @@ def _said(command: Sequence[str]) -> str:
     return subprocess.run(list(command), capture_output=True, text=True, check=False).stdout.strip()
 
 
-def _run(command: Sequence[str], log: Path, cwd: Path | None = None) -> None:
+def _run(command: Sequence[str], log: Path, cwd: Path | None = None, defaults: Mapping[str, str] | None = None) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
-    environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONHOME", "VIRTUAL_ENV")}
+    own = {key: value for key, value in os.environ.items() if key not in ("PYTHONHOME", "VIRTUAL_ENV")}
+    environment = {**(defaults or {}), **own}
     try:
         with log.open("ab") as file:
             code = subprocess.run(

@@ -117,7 +117,9 @@ def vbench(folder: Path, items: Sequence[Item], places: Places) -> Scores:
             shutil.rmtree(scratch, ignore_errors=True)
             arguments = [_RUNNER, videos.absolute(), prompts.absolute(), dimension, scratch.absolute()]
             log = places.out / f"{dimension}.log"
-            run_in(python, [str(part) for part in arguments], log, f"vbench {dimension}")
+            weights = (places.envs / "vbench-weights").absolute()  # not into the user's own cache
+            caches = {"VBENCH_CACHE_DIR": str(weights), "TORCH_HOME": str(weights / "torch")}
+            run_in(python, [str(part) for part in arguments], log, f"vbench {dimension}", defaults=caches)
             found = scratch / f"{dimension}_eval_results.json"
             if not found.is_file():
                 raise PointVidError(f"vbench {dimension} wrote no scores; see {log}")
