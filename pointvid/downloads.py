@@ -1,12 +1,13 @@
 """Files from the model hub: taken up where they were cut off, checked, and never half-written.
 
-What a file must be is known from three places, the first that knows counts:
+What a file must be is known from four places, the first that knows counts:
 
 1. the lock file of the models folder, which holds the SHA-256 of what was downloaded before;
-2. the server, which names the SHA-256 of every large file (the header X-Linked-Etag), and the git hash of small ones;
-3. nobody: then what arrives is recorded in the lock file as it is, "on trust".
+2. the list in `published`, which holds a few;
+3. the server, which names the SHA-256 of every large file (the header X-Linked-Etag), and the git hash of small ones;
+4. nobody: then what arrives is recorded in the lock file as it is, "on trust".
 
-A file that arrives different is deleted. A server that offers another file than the lock file knows is an error, until
+A file that arrives different is deleted. A server that offers another file than the first two know is an error, until
 the caller says that an update is wanted.
 """
 
@@ -72,7 +73,7 @@ class Downloaded:
     Attributes:
         path: where it is.
         sha256: of its contents.
-        checked: against what: "lock file", "server", or "on trust".
+        checked: against what: "lock file", "list", "server", or "on trust".
         fresh: whether it was fetched now; False where it was there already.
     """
 
@@ -143,7 +144,12 @@ def download(
     _require_room(folder, remote)
     done = []
     for file in remote:
-        done.append(_bring(file, folder, lock, update, progress))
+        known = None if update else lock.get(file.path, {}).get("sha256")
+        listed = None if update else entry.sha256.get(file.path.removeprefix(f"{entry.folder}/"))
+        told = file.sha256 or file.git_sha1
+        checked = "lock file" if known else "list" if listed else "server" if told else "on trust"
+        found, fresh = _bring(file, folder, known or listed, update, progress)
+        done.append(Downloaded(folder / file.path, found, checked, fresh))
         lock[file.path] = {"sha256": done[-1].sha256, "url": file.url, "commit": file.commit}
         with atomic_path(folder / LOCK_FILE) as path:
             path.write_text(json.dumps(lock, indent=1, sort_keys=True) + "\n", encoding="utf-8")
@@ -168,20 +174,17 @@ def read_lock(folder: Path) -> dict[str, dict]:
     return lock
 
 
-def _bring(file: RemoteFile, folder: Path, lock: dict, update: bool, progress: Progress) -> Downloaded:
-    """Have one file in its place."""
+def _bring(file: RemoteFile, folder: Path, known: str | None, update: bool, progress: Progress) -> tuple[str, bool]:
+    """Have one file, of SHA-256 `known` where it is, in its place. Returns its SHA-256, and whether it was fetched."""
     path = folder / file.path
-    told = file.sha256 or file.git_sha1
-    known = None if update else lock.get(file.path, {}).get("sha256")
     if known and file.sha256 and known != file.sha256:
         raise _changed(file)
-    checked = "lock file" if known else "server" if told else "on trust"
-    if path.is_file() and (told or not update):
+    if path.is_file() and (file.sha256 or file.git_sha1 or not update):
         digest = _digest(path, progress)
         if _is_right(digest, file, known):
             if known and file.git_sha1 not in (None, digest.git_sha1):
                 raise _changed(file)
-            return Downloaded(path, digest.sha256, checked, fresh=False)
+            return digest.sha256, False
     partial = _partial(path, file)
     _fetch(file, partial, progress)
     digest = _digest(partial, progress)
@@ -193,13 +196,13 @@ def _bring(file: RemoteFile, folder: Path, lock: dict, update: bool, progress: P
         )
     with _writing(path):
         partial.replace(path)
-    return Downloaded(path, digest.sha256, checked, fresh=True)
+    return digest.sha256, True
 
 
 def _changed(file: RemoteFile) -> PointVidError:
     now = (file.sha256 or file.git_sha1)[:12]
     return PointVidError(
-        f"{file.path}: the server has another file than was downloaded before, now of hash {now}...; "
+        f"{file.path}: the server has another file than the one that is known, now of hash {now}...; "
         "say --update to take it"
     )
 

@@ -1,12 +1,13 @@
 """What PointVid can make use of and others publish: names, addresses, licences, and where the files belong.
 
-No SHA-256 stands here: none could be checked against the publishers' servers when this was written. The model hub tells
-that of every large file itself, and `downloads` checks against it and keeps it in a lock file.
+A SHA-256 stands here only where the publisher's own page of the file showed it. The model hub tells that of every large
+file anyway, and `downloads` checks against it and keeps it in a lock file.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from .errors import PointVidError
 
@@ -26,6 +27,7 @@ class Published:
         files: their names in it; kept below `folder`.
         optional: files that later versions of the repository may or may not have.
         page: for people.
+        sha256: of those of `files` for which it is known.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Published:
     optional: tuple[str, ...] = ()
     commercial: bool = True
     page: str = ""
+    sha256: Mapping[str, str] = field(default_factory=dict)
 
 
 _TRANSFORMERS = ("config.json", "preprocessor_config.json", "model.safetensors")
@@ -70,6 +73,7 @@ PUBLISHED = (
     _hub(
         "alltracker-tiny", "AllTracker, the small one", "MIT", 25.2e6, "pointvid_trackers",
         "aharley/alltracker", ("alltracker_tiny.pth",),
+        sha256={"alltracker_tiny.pth": "43991b4fcee5bec0f828e7cc556ef3cfa379fc44874f56ccb531f59f5aaf234e"},
     ),
     Published(
         "spatracker", "SpaTracker: the paper's tracker", "CC BY-NC 4.0", int(136e6), "pointvid_trackers",
@@ -78,10 +82,12 @@ PUBLISHED = (
     _hub(
         "zoedepth", "ZoeDepth (NYU + KITTI): the paper's depth", "MIT", 1.38e9, "depth_models/zoedepth-nyu-kitti",
         "Intel/zoedepth-nyu-kitti", _TRANSFORMERS,
+        sha256={"model.safetensors": "c5494fa0938f18d71e215e245472470c3aefebd7b434abd89750e5ae4008e2dc"},
     ),
     _hub(
         "depth-anything-v2-small", "Depth Anything V2 (small): relative depth", "Apache-2.0", 99.2e6,
         "depth_models/Depth-Anything-V2-Small-hf", "depth-anything/Depth-Anything-V2-Small-hf", _TRANSFORMERS,
+        sha256={"model.safetensors": "3152477ce0d8d6978d76b995120de97cb5b928701fd0f817769f59e249a16b70"},
     ),
     _hub(
         "grounding-dino-tiny", "Grounding DINO (tiny): words to boxes", "Apache-2.0", 690e6,

@@ -210,7 +210,7 @@ def test_a_wrong_hash_leaves_nothing(hub, tmp_path):
 def test_a_changed_file_at_the_server_is_refused_until_asked_for(hub, tmp_path):
     download(ENTRY, tmp_path)
     hub.files["model.bin"] = b"new" * 1000
-    with pytest.raises(PointVidError, match=r"the server has another file than was downloaded before, .*say --update"):
+    with pytest.raises(PointVidError, match=r"the server has another file than the one that is known, .*say --update"):
         download(ENTRY, tmp_path)
     assert (tmp_path / "things" / "one" / "model.bin").read_bytes() == LARGE
     download(ENTRY, tmp_path, update=True)
@@ -221,6 +221,22 @@ def test_a_changed_file_at_the_server_is_refused_until_asked_for(hub, tmp_path):
     download(ENTRY, tmp_path, update=True)
     assert (tmp_path / "things" / "one" / "config.json").read_bytes() == b"{}"
     assert read_lock(tmp_path)["things/one/model.bin"]["sha256"] == hashlib.sha256(b"new" * 1000).hexdigest()
+
+
+def test_a_listed_hash_counts_before_the_servers(hub, tmp_path):
+    from dataclasses import replace
+
+    right, wrong = hashlib.sha256(LARGE).hexdigest(), "b" * 64
+    with pytest.raises(PointVidError, match="another file than the one that is known"):
+        download(replace(ENTRY, sha256={"model.bin": wrong}), tmp_path)
+    assert gets(hub) == []  # known before a byte of it was fetched
+    done = download(replace(ENTRY, sha256={"model.bin": right}), tmp_path)
+    assert [file.checked for file in done] == ["list", "server"]
+    hub.tells_hashes = False
+    (tmp_path / LOCK_FILE).unlink()
+    (tmp_path / "things" / "one" / "model.bin").unlink()
+    with pytest.raises(PointVidError, match=rf"what arrived has sha256 {right[:12]}\.\.\., expected {wrong[:12]}"):
+        download(replace(ENTRY, sha256={"model.bin": wrong}), tmp_path)
 
 
 def test_without_hashes_the_first_download_is_remembered(hub, tmp_path):
@@ -342,6 +358,8 @@ def test_the_list_of_what_is_published():
         assert entry.files
         assert entry.page.startswith("https://")
         assert entry.commercial != ("NC" in entry.licence)
+        assert set(entry.sha256) <= set(entry.files)
+        assert all(len(value) == 64 and int(value, 16) for value in entry.sha256.values())
         assert not any(part in ("", "..") for part in entry.folder.split("/"))
 
 
