@@ -19,16 +19,15 @@ import os
 import shutil
 import time
 import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from http.client import HTTPException, HTTPResponse
 from pathlib import Path
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote
 
 from .errors import PointVidError
 from .files import atomic_path
+from .hub import NETWORK, RemoteFile, ask, no_answer, open_url, read_block
 from .progress import Progress, silent
 from .published import Published
 
@@ -40,30 +39,7 @@ _ENDPOINT = "HF_ENDPOINT"
 """Environment variable with the address of a mirror of the model hub."""
 
 _TRIES, _PAUSE = 4, 1.0
-_REDIRECTS = (301, 302, 303, 307, 308)
 _CHUNK = 1 << 20
-_TIMEOUT = 30
-
-
-@dataclass(frozen=True)
-class RemoteFile:
-    """What the server says of a file.
-
-    Attributes:
-        path: below the models folder, "/" between folders.
-        url: where it is.
-        size: bytes; None where the server does not say.
-        sha256: of the contents; None where the server does not say.
-        git_sha1: hash of the contents as a git blob; None where the server does not say.
-        commit: of the repository.
-    """
-
-    path: str
-    url: str
-    size: int | None
-    sha256: str | None
-    git_sha1: str | None
-    commit: str | None
 
 
 @dataclass(frozen=True)
@@ -106,7 +82,7 @@ def look_up(entry: Published) -> list[RemoteFile]:
     for name in (*entry.files, *entry.optional):
         endpoint = os.environ.get(_ENDPOINT) or "https://huggingface.co"
         url = f"{endpoint.rstrip('/')}/{entry.repository}/resolve/main/{quote(name)}"
-        remote = _ask(url, f"{entry.folder}/{name}", missing_ok=name in entry.optional)
+        remote = ask(url, f"{entry.folder}/{name}", missing_ok=name in entry.optional)
         if remote:
             found.append(remote)
     return found
@@ -256,17 +232,14 @@ def _fetch(file: RemoteFile, partial: Path, progress: Progress) -> None:
             if _append(file, partial, progress):
                 return
             reason = "the connection was cut"
-        except _NETWORK as error:
+        except NETWORK as error:
             if isinstance(error, urllib.error.HTTPError) and error.code < 500:
-                raise _no_answer(file.url, error) from error
+                raise no_answer(file.url, error) from error
             reason = str(getattr(error, "reason", "") or error or type(error).__name__)
         if attempt + 1 < _TRIES:
             time.sleep(_PAUSE * 2**attempt)
     have, size = partial.stat().st_size, f" of {file.size}" if file.size else ""
     raise PointVidError(f"{file.path}: {reason} after {have}{size} bytes; run the same command again to go on")
-
-
-_NETWORK = (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError)
 
 
 def _append(file: RemoteFile, partial: Path, progress: Progress) -> bool:
@@ -276,7 +249,7 @@ def _append(file: RemoteFile, partial: Path, progress: Progress) -> bool:
         return True
     headers = {"Range": f"bytes={have}-"} if have else {}
     try:
-        response = _open(file.url, headers)[0]
+        response = open_url(file.url, headers)[0]
     except urllib.error.HTTPError as error:
         if error.code != 416:
             raise
@@ -289,7 +262,7 @@ def _append(file: RemoteFile, partial: Path, progress: Progress) -> bool:
         with _writing(partial), partial.open("r+b") as out:
             out.truncate(have)
             out.seek(have)
-            while block := _read(response):
+            while block := read_block(response, _CHUNK):
                 out.write(block)
                 have += len(block)
                 progress(have, file.size or have, f"downloading {Path(file.path).name}")
@@ -297,78 +270,6 @@ def _append(file: RemoteFile, partial: Path, progress: Progress) -> bool:
     if file.size is not None:
         return have == file.size
     return expected is None or response.length in (None, 0)
-
-
-def _read(response: HTTPResponse) -> bytes:
-    """The next block; network errors are not to be taken for those of the disk."""
-    try:
-        return response.read(_CHUNK)
-    except OSError as error:
-        raise ConnectionError(str(error)) from error
-
-
-def _ask(url: str, path: str, missing_ok: bool) -> RemoteFile | None:
-    """Size and hashes of a file, without its contents."""
-    try:
-        response, headers = _open(url, method="HEAD")
-    except urllib.error.HTTPError as error:
-        if error.code == 404 and missing_ok:
-            return None
-        raise _no_answer(url, error) from error
-    except _NETWORK as error:
-        raise _no_answer(url, error) from error
-    response.close()
-    size = headers.get("x-linked-size") or headers.get("content-length")
-    commit = headers.get("x-repo-commit")
-    # Only the hub says by which rule its tags are made: SHA-256 of what is in LFS, git's hash of everything else.
-    tag = (headers.get("x-linked-etag") or headers.get("etag") or "") if commit else ""
-    tag = tag.removeprefix("W/").strip('"').lower()
-    tag = tag if not set(tag) - set("0123456789abcdef") else ""
-    sha256, git_sha1 = (tag if len(tag) == length else None for length in (64, 40))
-    return RemoteFile(path, url, int(size) if size and size.isdigit() else None, sha256, git_sha1, commit)
-
-
-def _no_answer(url: str, error: Exception) -> PointVidError:
-    host = urlsplit(url).netloc
-    if isinstance(error, urllib.error.HTTPError):
-        return PointVidError(f"{host} says {error.code} {error.reason} to {urlsplit(url).path}; try again later")
-    reason = str(getattr(error, "reason", "") or error or type(error).__name__)
-    return PointVidError(f"{host} does not answer ({reason}); check the network, or copy the files by hand")
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: object) -> None:
-        return None
-
-
-def _open(url: str, headers: dict[str, str] | None = None, method: str = "GET") -> tuple[HTTPResponse, dict[str, str]]:
-    """Follow redirects by hand: the hub names a large file's hash only in the redirect to where it is kept.
-
-    Returns:
-        The response, and the headers of all answers, lower case; of the same name the first one's.
-    """
-    opener = urllib.request.build_opener(_NoRedirect)
-    seen: dict[str, str] = {}
-    for _ in range(8):
-        request = urllib.request.Request(url, headers={"Accept-Encoding": "identity"} | (headers or {}), method=method)
-        try:
-            response = opener.open(request, timeout=_TIMEOUT)
-        except urllib.error.HTTPError as error:
-            if error.code not in _REDIRECTS:
-                raise
-            response = error
-        names = {name.lower(): value for name, value in response.headers.items()}
-        moved = names.pop("location", None) if response.status in _REDIRECTS else None
-        if moved:
-            names.pop("content-length", None)  # of the redirect's own text
-        seen = names | seen
-        if not moved or (method == "HEAD" and "x-linked-etag" in seen):
-            return response, seen
-        response.close()
-        url = urljoin(url, moved)
-        if urlsplit(url).scheme not in ("http", "https"):
-            raise urllib.error.URLError(f"redirected to {urlsplit(url).scheme}")
-    raise urllib.error.URLError("too many redirects")
 
 
 def _require_room(folder: Path, remote: list[RemoteFile]) -> None:
@@ -392,7 +293,7 @@ def _writing(path: Path) -> Iterator[None]:
     """Errors of the disk become one line; those of the network pass."""
     try:
         yield
-    except (*_NETWORK, PointVidError):
+    except (*NETWORK, PointVidError):
         raise
     except OSError as error:
         raise PointVidError(
