@@ -41,8 +41,9 @@ VIDEOPHY = Environment(
     "3.10",
     (
         "torch==2.1.2",
+        "torchvision==0.16.2",
         "numpy<2",
-        "pandas",
+        "pandas<3",
         "tqdm",
         "transformers==4.28.1",
         "einops",
@@ -54,6 +55,7 @@ VIDEOPHY = Environment(
         "ruamel.yaml",
         "h5py",
         "tensorboardX",
+        "sconf",
     ),
     "transformers",
 )
