@@ -6,6 +6,7 @@ import math
 from statistics import mean
 
 import torch
+import torch.nn.functional as F
 
 from pointvid.metrics import (
     acceleration,
@@ -17,6 +18,7 @@ from pointvid.metrics import (
     shape_change,
     smoothness,
     tapvid3d_metrics,
+    track_video,
 )
 from pointvid.point_map import PointMap
 from pointvid.synthetic import SyntheticClip, generate_clip
@@ -33,7 +35,7 @@ NOISE = 0.01  # metres, each axis
 
 def figures(clips: int = CLIPS) -> list[Figure]:
     """Known answers: first on a cube and a ball that move rigidly, then on rendered test scenes."""
-    return [*_rigid(), *_morphs(), *_temporal(), *_scenes(clips)]
+    return [*_rigid(), *_morphs(), *_temporal(), *_videos(), *_scenes(clips)]
 
 
 def _bodies() -> PointTracks:
@@ -106,6 +108,42 @@ def _temporal() -> list[Figure]:
             f"truth {expected:.4g} m: white noise of {NOISE} m on each axis; scored {found:.4g} m",
         ),
     ]
+
+
+def _videos() -> list[Figure]:
+    """A rendered picture that grows, or turns, as a whole: what the pixels alone tell, by tracking them."""
+    clip = generate_clip(0, split="test")
+    mask = torch.zeros(clip.image_size, dtype=torch.bool)
+    mask[64:192, 112:336] = True
+    rows = []
+    for size in MORPHS:
+        last = shape_change(track_video(_warped(clip.video[0], 1 + size, 0.0), mask)).per_frame[-1]
+        rows.append(
+            Figure.at_most(
+                f"metrics.video_morph_{100 * size:.0f}pc",
+                abs(last / (100 * size) - 1) * 100,
+                "% off",
+                10.0,
+                f"a picture that grows by {size:.0%}, tracked; scored {last:.4g} % in the last frame",
+            )
+        )
+    turned = shape_change(track_video(_warped(clip.video[0], 1.0, math.radians(20)), mask)).value
+    rows.append(Figure.at_most("metrics.video_turn", turned, "%", 0.5, "truth 0: the picture turns by 20 degrees"))
+    return rows
+
+
+def _warped(picture: torch.Tensor, scale: float, angle: float, frames: int = 16) -> torch.Tensor:
+    """uint8 [T, H, W, 3]: the picture scaled and turned about its middle, evenly to the given amount."""
+    height, width = picture.shape[:2]
+    made = []
+    for part in torch.linspace(0, 1, frames).tolist():
+        c, s = math.cos(angle * part), math.sin(angle * part)
+        back = torch.tensor([[[c, -s * height / width, 0.0], [s * width / height, c, 0.0]]]) / (1 + (scale - 1) * part)
+        grid = F.affine_grid(back, (1, 3, height, width), align_corners=False)
+        image = picture.permute(2, 0, 1)[None].float()
+        warped = F.grid_sample(image, grid, "bicubic", "border", align_corners=False)
+        made.append(warped[0].permute(1, 2, 0).clamp(0, 255).round().byte())
+    return torch.stack(made)
 
 
 def _scenes(clips: int) -> list[Figure]:

@@ -362,3 +362,30 @@ def test_other_queries_and_other_sizes_are_told():
         color_constancy(video, points, "luck")
     with pytest.raises(PointVidError, match="object map is 5x5, points are of a 96x128 clip"):
         rigidity(points, object_map=torch.zeros(5, 5, dtype=torch.int32))
+
+
+def warped(zoom=0.0, turn=0.0, frames=FRAMES):
+    """A textured picture that grows by `zoom` and turns by `turn` radians a frame about its middle."""
+    video, _ = textured(frames=1)
+    picture = video[0].permute(2, 0, 1)[None].float()
+    height, width = SIZE
+    made = []
+    for t in range(frames):
+        c, s = math.cos(turn * t), math.sin(turn * t)
+        # where each pixel comes from, in shares of half the width and half the height
+        back = torch.tensor([[[c, -s * height / width, 0.0], [s * width / height, c, 0.0]]]) / (1 + zoom * t)
+        grid = torch.nn.functional.affine_grid(back, picture.shape, align_corners=False)
+        warp = torch.nn.functional.grid_sample(picture, grid, "bicubic", "border", align_corners=False)
+        made.append(warp[0].permute(1, 2, 0).clamp(0, 255).round().byte())
+    return torch.stack(made)
+
+
+def test_a_morph_shows_in_the_video_alone():
+    """What a model that generates no points is judged by: its pixels, tracked."""
+    mask = torch.zeros(SIZE, dtype=torch.bool)
+    mask[24:72, 32:96] = True
+    grown = shape_change(track_video(warped(zoom=0.01), mask, 64))
+    assert grown.per_frame[-1] == pytest.approx(7, abs=0.3)
+    turned = track_video(warped(turn=0.03), mask, 64)
+    assert shape_change(turned).value < 0.5
+    assert motion(turned).value > 3
