@@ -15,7 +15,8 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, torch.cuda.OutOfMemoryError | MemoryError):
         return True
     text = str(error).lower()
-    return isinstance(error, RuntimeError) and ("out of memory" in text or "not enough memory" in text)
+    said = ("out of memory", "not enough memory", "can't allocate memory")  # CUDA, Windows, Linux
+    return isinstance(error, RuntimeError) and any(words in text for words in said)
 
 
 @contextmanager

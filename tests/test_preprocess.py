@@ -55,16 +55,15 @@ class Depth:
     unit = "metric"
     chunk = 8
 
-    def __init__(self, depth=2.5, flicker=0.0, fails=0):
-        self.depth, self.flicker, self.fails, self.chunks = depth, flicker, fails, []
+    def __init__(self, depth=2.5, flicker=0.0, fails=()):
+        self.depth, self.flicker, self.fails, self.chunks = depth, flicker, list(fails), []
 
     def estimate(self, video, progress=None, camera=None):
         from pointvid.depth_models.base import EstimatedDepth
 
         self.chunks.append(self.chunk)
         if self.fails:
-            self.fails -= 1
-            raise torch.OutOfMemoryError("none left")
+            self.fails.pop()()
         sign = torch.tensor([(-1.0) ** t for t in range(video.shape[0])])
         maps = self.depth * torch.exp(self.flicker * sign)[:, None, None].expand(video.shape[:3])
         return EstimatedDepth(maps, self.unit, None, self.flicker)
@@ -402,13 +401,22 @@ def test_captions_and_labels_that_are_missing():
 # Memory
 
 
-def test_memory_runs_out_once_then_for_good():
-    depth = Depth(fails=1)
+def no_gpu_memory():
+    raise torch.OutOfMemoryError("none left")
+
+
+def no_cpu_memory():
+    torch.empty(1 << 60, dtype=torch.uint8)
+
+
+@pytest.mark.parametrize("fails", [no_gpu_memory, no_cpu_memory])
+def test_memory_runs_out_once_then_for_good(fails):
+    depth = Depth(fails=[fails])
     sample = Preprocessor(SETTINGS, Oracle(), depth_model=depth)(footage())
     assert depth.chunks == [8, 2]
     assert sample.point_map.depth_unit == "metric"
     with pytest.raises(Rejected, match="out of memory, also with smaller chunks: choose a smaller") as caught:
-        Preprocessor(SETTINGS, Oracle(), depth_model=Depth(fails=2))(footage())
+        Preprocessor(SETTINGS, Oracle(), depth_model=Depth(fails=[fails, fails]))(footage())
     assert caught.value.reasons[0].gate == "memory"
 
 

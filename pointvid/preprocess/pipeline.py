@@ -18,6 +18,7 @@ from ..densify import densify
 from ..depth_models.base import DepthModel
 from ..errors import PointVidError
 from ..labels.base import LabelSource
+from ..memory import free_cached, is_out_of_memory
 from ..progress import Progress, silent
 from ..sample import Sample
 from ..segmenters.base import Segmenter
@@ -122,8 +123,10 @@ class Preprocessor:
             return _with_less_memory(
                 lambda: self._track(footage, progress), (self.tracker, self.segmenter, self.depth_model)
             )
-        except (torch.OutOfMemoryError, MemoryError) as error:
-            raise Rejected([Reason("memory", _OUT_OF_MEMORY)]) from error
+        except (RuntimeError, MemoryError) as error:
+            if is_out_of_memory(error):
+                raise Rejected([Reason("memory", _OUT_OF_MEMORY)]) from error
+            raise
 
     @torch.no_grad()
     def finish(self, tracked: TrackedFootage) -> Sample:
@@ -235,24 +238,12 @@ def _with_less_memory(work: Callable[[], _Result], models: tuple[object, ...]) -
     """`work()`, and once more with a quarter of every model's `chunk` where memory runs out."""
     try:
         return work()
-    except (torch.OutOfMemoryError, MemoryError):
-        pass
-    except RuntimeError as error:
-        if not _is_out_of_memory(error):
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
             raise
+    # Outside of the except block: the error would keep the failed run's tensors alive.
     for model in models:
         if isinstance(getattr(model, "chunk", None), int):
             model.chunk = max(model.chunk // 4, 1)
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    try:
-        return work()
-    except RuntimeError as error:
-        if _is_out_of_memory(error):
-            raise MemoryError(str(error)) from error
-        raise
-
-
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    """PyTorch's CPU allocator raises a plain RuntimeError."""
-    return "can't allocate memory" in str(error) or "not enough memory" in str(error)
+    free_cached()
+    return work()

@@ -83,6 +83,7 @@ def config(**changes):
         "clip": {"size": SIZE, "frames": FRAMES, "fps": FPS},
         "tracks": {"grid": 16, "extra": 50},
         "tracker": {"name": "tests.moving_clips:Oracle"},
+        "labels": None,
         "clips_in_shard": 4,
         "report_samples": 2,
         "device": "cpu",

@@ -50,6 +50,7 @@ def config(**changes):
         "tracks": {"grid": 16, "extra": 50},
         "tracker": {"name": "tests.training.test_builder_cluster:SlowOracle"},
         "clips_in_shard": 16,
+        "labels": None,
         "report_samples": 0,
         "device": "cpu",
         "speed": {"workers": 2},

@@ -55,7 +55,7 @@ class BuildDataset(Strict):
     tracks: Tracks = Tracks()
     gates: Limits = Limits()
     need_caption: bool = True
-    labels: Plugin | None = Field(None, description="None: only labels that come with the clips")
+    labels: Plugin | None = Field(Plugin(name="rules"), description="None: only labels that come with the clips")
     segmenter: Plugin | None = Field(None, description="None: the foreground is what moves by itself")
     depth: Plugin | None = Field(None, description="None: flat, unless depth files come with the clips")
     tracker: Plugin = Plugin(name="lucas_kanade")

@@ -12,15 +12,16 @@ import torch
 
 from pointvid.errors import PointVidError
 from pointvid.preprocess import Preprocessor
+from pointvid.segmenters.grounded_sam2 import find_models
 from pointvid.trackers.base import TRACKERS
 
 from ..data import file_digest
 from .config import BuildDataset, Plugin
 
 KNOWN: dict[str, dict[str, str]] = {
-    "labels": {},
-    "segmenter": {},
-    "depth": {},
+    "labels": {"rules": "pointvid.labels.rules:RuleLabels", "server": "pointvid.labels.chat:ChatLabels"},
+    "segmenter": {"grounded_sam2": "pointvid.segmenters.grounded_sam2:load_grounded_sam2"},
+    "depth": {"transformers": "pointvid.depth_models.loading:load_depth_model"},
     "tracker": {name: f"pointvid.trackers{place}" for name, place in TRACKERS.items()},
 }
 """What a model is for -> its name in the config -> "module:factory"."""
@@ -68,19 +69,20 @@ def resolve_device(config: BuildDataset) -> str:
 
 
 def hashes(config: BuildDataset) -> dict[str, str]:
-    """SHA-256 of every file that a model is made from, by "kind.option/name"."""
+    """SHA-256 of every file that a model is made from, by "kind/name"."""
     found: dict[str, str] = {}
     for kind, plugin in _plugins(config).items():
-        if kind == "labels":
-            continue  # its only file is a cache
-        for option, value in (plugin.options if plugin else {}).items():
-            if not isinstance(value, str) or not Path(value).exists():
-                continue
-            path = Path(value)
+        if plugin is None or kind == "labels":
+            continue  # the only file of labels is a cache
+        paths = [Path(value) for value in plugin.options.values() if isinstance(value, str) and Path(value).exists()]
+        if plugin.name == "grounded_sam2":
+            # Its folder may be ComfyUI's, with everything else that somebody has.
+            paths = [part for path in paths for part in find_models(path)]
+        for path in paths:
             files = sorted(item for item in path.rglob("*") if item.is_file()) if path.is_dir() else [path]
             for file in files:
-                name = file.relative_to(path).as_posix() if path.is_dir() else file.name
-                found[f"{kind}.{option}/{name}"] = file_digest(file)
+                name = file.relative_to(path.parent).as_posix()
+                found[f"{kind}/{name}"] = file_digest(file)
     return found
 
 

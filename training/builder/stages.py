@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from pointvid.errors import PointVidError
+from pointvid.memory import is_out_of_memory
 from pointvid.preprocess import Preprocessor, Reason, Rejected
 from pointvid.sample import encode_sample
 
@@ -72,8 +73,8 @@ def _guarded(key: str, work: Callable[[], Any]) -> Any:
         return Outcome(key, None, error.reasons, error.figures)
     except PointVidError as error:
         return Outcome.rejected(key, "unusable", str(error))
-    except (MemoryError, torch.OutOfMemoryError):
-        return Outcome.rejected(key, "memory", "out of memory beside the models; lower speed.ahead or clip.size")
     except Exception as error:  # a model's own mistake must not end a build of days
+        if is_out_of_memory(error):
+            return Outcome.rejected(key, "memory", "out of memory beside the models; lower speed.ahead or clip.size")
         _log.exception("%s failed", key)
         return Outcome.rejected(key, "error", f"{type(error).__name__}: {' '.join(str(error).split())[:500]}")
