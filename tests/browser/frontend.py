@@ -9,6 +9,9 @@ from PIL import Image
 
 CLASSIC, NODES_2 = "classic", "nodes2"
 
+# What a stock ComfyUI logs as an error: files it looks for and may lack, and the model hub that tests do not reach.
+HOST_NOISE = ("404", "ComfyApp graph accessed before initialization", "net::ERR_", "Content Security Policy")
+
 READY = """() => window.app?.graph && window.app.extensionManager && !document.querySelector("#splash-loader")
   && window.LiteGraph?.registered_node_types?.PointVid_LoadTracks !== undefined"""
 
@@ -33,12 +36,17 @@ BOX = """(type) => {
 
 
 class Frontend:
-    """A loaded page in one of the two renderers; `page_errors` are its uncaught exceptions."""
+    """A loaded page in one of the two renderers.
 
-    def __init__(self, browser, url: str, renderer: str, size: tuple[int, int] = (1600, 1000)):
-        self.page = browser.new_page(viewport={"width": size[0], "height": size[1]})
+    `page_errors` are its uncaught exceptions; `console_errors` what was logged as errors, less what a stock host logs.
+    """
+
+    def __init__(self, browser, url: str, renderer: str, size: tuple[int, int] = (1600, 1000), touch: bool = False):
+        self.page = browser.new_page(viewport={"width": size[0], "height": size[1]}, has_touch=touch)
         self.page_errors: list[str] = []
+        self.console_errors: list[str] = []
         self.page.on("pageerror", lambda error: self.page_errors.append(str(error)))
+        self.page.on("console", self._heard)
         stats = self.page.request.get(f"{url}/system_stats").json()
         settings = {
             "Comfy.VueNodes.Enabled": renderer == NODES_2,
@@ -50,6 +58,10 @@ class Frontend:
         self.page.goto(url, wait_until="domcontentloaded")
         self.page.wait_for_function(READY, timeout=60_000)
         self.page.wait_for_timeout(1000)
+
+    def _heard(self, message) -> None:
+        if message.type == "error" and not any(noise in message.text for noise in HOST_NOISE):
+            self.console_errors.append(message.text)
 
     def registered_types(self) -> set[str]:
         """Every node type the frontend knows."""

@@ -70,3 +70,14 @@ export function attachControls(canvas, on, signal) {
     event.stopPropagation();
   });
 }
+
+/**
+ * Keep fingers on `element` from what listens further up: ComfyUI zooms the graph on a pinch wherever it happens, and
+ * sees it while it passes down to its target. Pointer events, of which the viewer lives, come all the same.
+ */
+export function keepTouches(element, signal) {
+  const stop = (event) => event.composedPath().includes(element) && event.stopPropagation();
+  for (const type of ["touchstart", "touchmove", "touchend", "touchcancel"]) {
+    window.addEventListener(type, stop, { signal, capture: true, passive: true });
+  }
+}

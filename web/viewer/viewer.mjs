@@ -2,7 +2,7 @@
 
 import { compose, download, drawFor, startRecording } from "./capture.mjs";
 import { OrbitCamera } from "./camera.mjs";
-import { attachControls } from "./controls.mjs";
+import { attachControls, keepTouches } from "./controls.mjs";
 import { FormatError, parseClip } from "./format.mjs";
 import { Panel } from "./panel.mjs";
 import { pickPixel } from "./pick.mjs";
@@ -76,6 +76,7 @@ class Viewer {
       root.addEventListener(type, (event) => event.stopPropagation(), { signal, passive: true });
     }
     root.addEventListener("contextmenu", (event) => event.stopPropagation(), { signal });
+    keepTouches(this.host, signal);
     document.addEventListener("visibilitychange", () => this.invalidate(), { signal });
     this.resizing = new ResizeObserver(() => this.#resized());
     this.watching = new IntersectionObserver((entries) => {
