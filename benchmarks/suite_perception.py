@@ -11,7 +11,7 @@ from pointvid.trackers.spatracker.model import UNUSED, SpaTrackerConfig, SpaTrac
 from tests import alltracker_reference as reference
 from tests import spatracker_reference
 
-from . import perception_build, perception_depth, perception_trackers
+from . import perception_build, perception_depth, perception_objects, perception_trackers
 from .figure import Figure
 from .timing import best_ms
 
@@ -24,6 +24,7 @@ def run() -> list[Figure]:
         *perception_build.figures(),
         *perception_trackers.figures(),
         *perception_depth.figures(),
+        *perception_objects.figures(),
     ]
     if checkout := os.environ.get("ALLTRACKER_REFERENCE"):
         figures += [*_alltracker(checkout, False), *_alltracker(checkout, True)]
