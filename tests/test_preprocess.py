@@ -45,6 +45,8 @@ class Boxes:
         self.asked.append(list(labels))
         if "unicorn" in labels:
             raise PointVidError("none of unicorn is found in the frame")
+        if "crowd" in labels:
+            raise PointVidError("out of memory decoding masks") from torch.cuda.OutOfMemoryError("out of memory")
         count = len(self.masks)
         return Objects([labels[0]] * count, torch.linspace(0.9, 0.5, count), torch.zeros(count, 4), self.masks)
 
@@ -381,6 +383,7 @@ def test_masks_that_cannot_be_used(masks, gates):
 def test_nothing_is_found():
     make = Preprocessor(SETTINGS, Oracle(), segmenter=Boxes())
     assert gates_tripped(lambda: make(footage(labels=("unicorn",)))) == {"nothing_found"}
+    assert gates_tripped(lambda: make(footage(labels=("crowd",)))) == {"memory"}
     without = Preprocessor(SETTINGS, Oracle(no_move))
     assert gates_tripped(lambda: without(footage())) == {"nothing_found"}
 

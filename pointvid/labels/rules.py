@@ -298,6 +298,7 @@ def _label(phrase: _Phrase) -> str:
         return ""
     if head in known.SCENERY or head in known.ABSTRACT or head in known.SHOTS or _is_adjective(phrase.words[-1]):
         return ""
+    # "His hands knead dough" tells of hands; "she waves her hand" and "with long hair" of somebody.
     if head in known.BODY and ((phrase.owned and phrase.before != "") or phrase.before == "with"):
         return ""
     if head in known.CLOTHES and phrase.before == "with":

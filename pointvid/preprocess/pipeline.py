@@ -221,7 +221,8 @@ class Preprocessor:
         try:
             found = self.segmenter.segment(frames[0], footage.labels, progress)
         except PointVidError as error:
-            raise Rejected([Reason("nothing_found", str(error))]) from error
+            short = error.__cause__ is not None and is_out_of_memory(error.__cause__)
+            raise Rejected([Reason("memory" if short else "nothing_found", str(error))]) from error
         objects = found.object_map
         if not (objects > 0).any():
             asked = ", ".join(footage.labels)
