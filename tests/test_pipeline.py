@@ -79,6 +79,18 @@ def test_a_tracker_that_follows_every_pixel_is_asked_for_all():
     )
 
 
+def test_of_many_tracks_some_are_judged_and_the_others_follow_them(monkeypatch):
+    monkeypatch.setattr("pointvid.trackers.pipeline._JUDGED", 1500)
+    result = track_clip(clip(), tracker=Oracle(), queries="dense")
+    truth = torch.zeros(SIZE, dtype=torch.bool)
+    truth[20:41, 30:51] = True
+    assert (result.mask & truth).sum() / (result.mask | truth).sum() > 0.8
+    assert result.tracks.num_points == result.mask.sum()
+    u, v = result.tracks.queries.long().unbind(-1)
+    assert torch.equal(result.tracks.object_id, result.object_map[v, u])
+    assert torch.equal(result.object_map != 0, result.mask)
+
+
 def test_everything():
     result = track_clip(clip(), tracker=Oracle(), grid=10, extra=0, everything=True)
     assert result.mask.all()

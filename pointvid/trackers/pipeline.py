@@ -18,6 +18,9 @@ from .foreground import mask_from_tracks, moving_foreground
 from .queries import dense_queries, grid_and_foreground_queries
 from .spatracker.queries import paper_queries
 
+_JUDGED = 10_000
+"""Tracks that are looked at one by one to find what moves: more than the default queries are."""
+
 QUERIES = ("auto", "grid", "dense", "paper")
 
 
@@ -114,10 +117,9 @@ def track_clip(
     if everything:
         found_by, mask = "everything", torch.ones(height, width, dtype=torch.bool, device=device)
     elif mask is None:
-        found_by, foreground = "motion", moving_foreground(tracks, seed=seed)
-        mask = mask_from_tracks(tracks, foreground.moving)
-        object_map = mask_from_tracks(tracks, foreground.object_id)
-        tracks = tracks.replace(object_id=foreground.object_id).select(foreground.moving)
+        found_by, (object_map, ids) = "motion", _moving_objects(tracks, seed)
+        mask = object_map != 0
+        tracks = tracks.replace(object_id=ids).select(ids != 0)
     else:
         found_by, ids = "mask", mask.to(device).to(torch.int32)
         u, v = points.to(device).round().long().unbind(-1)
@@ -125,6 +127,23 @@ def track_clip(
         object_map, mask = ids, ids != 0
     smoothed = smooth_tracks(tracks) if smooth and tracks.num_frames > 2 else tracks
     return TrackedClip(smoothed, mask, object_map, _quality(tracks, smoothed), found_by)
+
+
+def _moving_objects(tracks: PointTracks, seed: int) -> tuple[Tensor, Tensor]:
+    """Object of each pixel of frame 0, int32 [H, W], and of each track, int32 [N]; 0 for the background.
+
+    Of many tracks some are judged and the others are as the pixel they start at: the search grows faster than they do.
+    """
+    judged = tracks
+    if tracks.num_points > _JUDGED:
+        order = torch.randperm(tracks.num_points, generator=torch.Generator().manual_seed(seed))[:_JUDGED]
+        judged = tracks.select(order.sort().values.to(tracks.uvd.device))
+    ids = moving_foreground(judged, seed=seed).object_id
+    object_map = mask_from_tracks(judged, ids)
+    if judged is not tracks:
+        u, v = tracks.queries.round().long().unbind(-1)
+        ids = object_map[v, u]
+    return object_map, ids
 
 
 def _queries(
