@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
+import sys
 from pathlib import Path
 
 from pointvid.errors import PointVidError
@@ -88,6 +90,8 @@ def main() -> None:
     add("--deadline", type=float, metavar="SECONDS", help="start no training later; what is trained is still measured")
     add("--end", type=float, metavar="SECONDS", help="stop trainings that still run then; they can be gone on with")
     options = parser.parse_args()
+    # ended from outside, it takes the processes that it started with it
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         if options.report_only:
             write_report(read_results(options.out), options.out)

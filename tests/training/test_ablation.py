@@ -4,6 +4,7 @@ import dataclasses
 import importlib
 import json
 import math
+import os
 import sys
 import textwrap
 
@@ -208,6 +209,22 @@ def test_jobs_that_run_too_long_are_stopped_and_measuring_goes_on(tmp_path):
     assert set(outcome.done) == {"measure"}
     assert outcome.missing == ["slow"]
     assert not outcome.failed
+
+
+@pytest.mark.skipif(os.name != "posix", reason="asks POSIX whether a process is alive")
+def test_an_interrupt_takes_the_jobs_along(tmp_path):
+    script = _script(tmp_path, "slow.py", "import os, time; print(os.getpid(), flush=True); time.sleep(600)")
+    log = tmp_path / "slow.log"
+
+    def interrupt():
+        if log.is_file() and log.read_text().strip():
+            raise KeyboardInterrupt
+        return 0.0
+
+    with pytest.raises(KeyboardInterrupt):
+        run_jobs([Job("slow", script, tmp_path / "slow", log)], 1, report=lambda line: None, clock=interrupt)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(log.read_text()), 0)
 
 
 @pytest.fixture
