@@ -1,4 +1,4 @@
-"""A source for first steps: the clip that comes with the pack."""
+"""A source for first steps: the clip and the picture that come with the pack."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from . import types
 
 
 class DemoClip(io.ComfyNode):
-    """The shipped clip -> IMAGE, MASK, depth, fps."""
+    """The shipped clip -> IMAGE, MASK, depth, fps; and a first frame for the small model."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -17,8 +17,8 @@ class DemoClip(io.ComfyNode):
             node_id="PointVid_DemoClip",
             display_name="PointVid Demo Clip",
             category="PointVid/files",
-            description="A short rendered clip with exact mask and depth, to try the other nodes on. "
-            "For your own clip use Load Video and Get Video Components instead.",
+            description="A short rendered clip with exact mask and depth, to try the other nodes on, and a picture "
+            "that the small model can animate. For your own clip use Load Video and Get Video Components instead.",
             search_aliases=["example clip", "sample video", "test clip", "demo"],
             inputs=[],
             outputs=[
@@ -29,15 +29,21 @@ class DemoClip(io.ComfyNode):
                     tooltip="Depth in metres and the camera, packed as core's MoGe nodes pack them.",
                 ),
                 io.Float.Output(display_name="fps", tooltip="Frames a second."),
+                io.Image.Output(
+                    display_name="start_image",
+                    tooltip="A first frame, 128x128, of the kind that the small model knows.",
+                ),
             ],
         )
 
     @classmethod
     def execute(cls) -> io.NodeOutput:
         """Decode the clip; a fraction of a second."""
+        import numpy as np
         import torch
+        from PIL import Image
 
-        from ..pointvid.commands.demo import ASSETS
+        from ..pointvid.commands.demo import ASSETS, START_IMAGE
         from ..pointvid.depth_file import read_depth, read_intrinsics
         from ..pointvid.mask_file import read_mask
         from ..pointvid.video import VideoFile
@@ -58,4 +64,6 @@ class DemoClip(io.ComfyNode):
             "mask": torch.ones_like(depth, dtype=torch.bool),
             "intrinsics": k.repeat(frames, 1, 1),
         }
-        return io.NodeOutput(image, mask[None].float(), geometry, fps)
+        with Image.open(START_IMAGE) as file:
+            start = torch.from_numpy(np.array(file.convert("RGB")))
+        return io.NodeOutput(image, mask[None].float(), geometry, fps, to_image(start[None]))

@@ -7,6 +7,7 @@ from comfy_api.latest import io
 from .host import model_files
 
 FOLDER = "pointvid"
+SHIPPED = "pointvid-small.safetensors (comes with the pack)"
 
 
 class LoadModel(io.ComfyNode):
@@ -20,9 +21,10 @@ class LoadModel(io.ComfyNode):
             display_name="Load PointVid Model",
             category="PointVid/generate",
             description="Loads a joint video + point checkpoint from models/pointvid, models/checkpoints or "
-            "models/diffusion_models. Parts that the file does not hold come from core's own loaders. No official "
-            "PointVid weights exist: `pointvid convert` makes an initial checkpoint of the published base model, the "
-            "trainer makes better ones of that.",
+            "models/diffusion_models. Parts that the file does not hold come from core's own loaders. The small model "
+            "that comes with the pack animates 128x128 pictures of one ball or box. No official PointVid weights "
+            "exist: `pointvid convert` makes an initial checkpoint of the published base model, the trainer makes "
+            "better ones of that.",
             search_aliases=["load checkpoint", "i2vgen-xl", "pointvid checkpoint", "unet loader"],
             inputs=[
                 io.Combo.Input(
@@ -67,7 +69,7 @@ def list_checkpoints() -> list[str]:
     found = []
     for folder in (FOLDER, "checkpoints", "diffusion_models"):
         found += [name for name in model_files(folder) if name.endswith(".safetensors")]
-    return list(dict.fromkeys(found))
+    return [*dict.fromkeys(found), SHIPPED]
 
 
 def checkpoint_path(name: str):
@@ -80,8 +82,11 @@ def checkpoint_path(name: str):
 
     import folder_paths
 
+    from ..pointvid.commands.demo import SMALL_MODEL
     from ..pointvid.errors import PointVidError
 
+    if name == SHIPPED:
+        return SMALL_MODEL
     for folder in (FOLDER, "checkpoints", "diffusion_models"):
         path = folder_paths.get_full_path(folder, name)
         if path:

@@ -1,6 +1,6 @@
 """Text encoder, image encoder and VAE of an all-in-one checkpoint, for training and the command line.
 
-Inside ComfyUI its own loaders serve the same parts. Needs transformers and diffusers (the extra `train`).
+Inside ComfyUI its own loaders serve the same parts. Needs transformers and diffusers (the extra `demo`).
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def load_encoders(
         from transformers import CLIPTextConfig, CLIPTextModel, CLIPVisionConfig, CLIPVisionModelWithProjection
     except ImportError as error:
         raise PointVidError(
-            f"{error.name} is not installed, expected it for work outside ComfyUI: pip install comfyui-pointvid[train]"
+            f"{error.name} is not installed, expected it for work outside ComfyUI: pip install comfyui-pointvid[demo]"
         ) from error
     info = checkpoint.info
     adapter = base_model(info.base)
@@ -128,7 +128,9 @@ def load_encoders(
             weights = {key.removeprefix("text_model."): value for key, value in weights.items()}
         check_keys(weights, model, part)
         model.load_state_dict(weights)
-        return model.to(device, dtype or next(iter(weights.values())).dtype).eval()
+        # The widest: where a file keeps some weights in float32, half precision would show.
+        widest = max((value.dtype for value in weights.values()), key=lambda dtype: dtype.itemsize)
+        return nn.Module.to(model, device, dtype or widest).eval()  # diffusers' own `to` warns of every cast
 
     configs = info.configs
     text = TextEncoder(

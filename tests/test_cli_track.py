@@ -180,12 +180,28 @@ def test_synth_writes_clips_with_their_truth(tmp_path):
 
 
 def test_demo_tracks_the_shipped_clip(tmp_path):
-    assert main(["demo", "--out", str(tmp_path), "--grid", "10"]) == 0
+    assert main(["demo", "--out", str(tmp_path), "--grid", "10", "--no-generate"]) == 0
     report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     assert report["depth_unit"] == "metric"
     assert report["foreground"]["found_by"] == "mask"
     assert report["quality"]["points"] > 10
     assert report["quality"]["survival"] > 0.5
+
+
+@pytest.mark.slow
+def test_demo_generates_what_the_prompt_says(tmp_path):
+    prompt = "the blue box is lifted up"
+    assert main(["demo", "--out", str(tmp_path), "--grid", "10", "--prompt", prompt]) == 0
+    figures = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["generation"]
+    assert figures["prompt"] == prompt
+    assert figures["agreement"] > figures["agreement_shuffled"]
+    assert figures["motion_px"] > 10
+    assert {"rigidity", "seconds"} <= set(figures)
+    tracks = load_tracks(tmp_path / "generated" / "tracks.npz")
+    right, down = (tracks.uvd[-1] - tracks.uvd[0])[:, :2].median(0).values.tolist()
+    assert down < -10
+    assert abs(right) < abs(down)
+    assert read_clip(tmp_path / "generated" / "video.mp4").frames.shape == (16, 128, 128, 3)
 
 
 def test_track_estimates_depth_with_a_model(clip, tmp_path, monkeypatch, capsys):

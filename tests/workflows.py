@@ -21,7 +21,7 @@ def names(folder: Path = FOLDER) -> list[str]:
 
 
 def needs_checkpoint(name: str, folder: Path = FOLDER) -> bool:
-    """Whether the workflow loads a joint model; the pack ships none."""
+    """Whether the workflow loads a joint model."""
     return any(node["type"] == "PointVid_LoadModel" for node in load(name, folder)["nodes"])
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator, PartialState
+from accelerate.utils import parse_flag_from_env
 from torch import Tensor, nn
 
 from pointvid.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -47,7 +48,8 @@ class DiffusionStage(Stage):
         self.start = self._starting_checkpoint()
         info = self.start.info
         self.base, self.schedule, self.range = base_model(info.base), info.schedule, info.point_range
-        device = PartialState().device
+        # Whoever asks first decides: without this the processes of a CPU run would not know of each other.
+        device = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU")).device
         self.encoders = load_encoders(self.start, device)
         for part in (self.encoders.text, self.encoders.image, self.encoders.video):
             part.model.requires_grad_(False)

@@ -111,7 +111,10 @@ def _vae(checkpoint: Checkpoint) -> comfy.sd.VAE | None:
         "ch_mult": [width // channels[0] for width in channels], "num_res_blocks": layers, "attn_resolutions": [],
         "dropout": 0.0,
     }  # fmt: skip
-    vae = comfy.sd.VAE(sd=dict(weights), config={"params": {"ddconfig": ddconfig, "embed_dim": 4}})
+    # A file that keeps some of its weights in float32 says that half precision would show.
+    dtypes = {value.dtype for value in weights.values()}
+    dtype = torch.float32 if torch.float32 in dtypes and len(dtypes) > 1 else None
+    vae = comfy.sd.VAE(sd=dict(weights), config={"params": {"ddconfig": ddconfig, "embed_dim": 4}}, dtype=dtype)
     vae.downscale_ratio = vae.upscale_ratio = 2 ** (len(channels) - 1)
     # The host's class has Stable Diffusion's 32 groups built in; a group norm's weights do not depend on their number.
     groups = checkpoint.info.configs["vae"].get("norm_num_groups", 32)

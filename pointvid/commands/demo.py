@@ -1,28 +1,45 @@
-"""`pointvid demo`: the main job on the clip that comes with the package."""
+"""`pointvid demo`: both main jobs on what comes with the package: track a clip, and generate one."""
 
 from __future__ import annotations
 
 import argparse
+import json
+import sys
+import time
+from importlib.util import find_spec
 from pathlib import Path
 
 from .arguments import add_out, add_tracking
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
+SMALL_MODEL = ASSETS / "pointvid-small.safetensors"
+START_IMAGE = ASSETS / "start.png"
+START_PROMPT = "the blue box is pushed to the left"
+STEPS, GUIDANCE = 16, 3.0
 
-HELP = "track the clip that comes with PointVid"
-DETAILS = """Track the clip that comes with PointVid, with its depth and mask. Nothing is downloaded.
-Writes the same files as `pointvid track`; open DIR/preview.html first."""
-EXAMPLES = ("pointvid demo --out demo", "pointvid demo --out demo --all")
+HELP = "track the clip that comes with PointVid, and generate one"
+DETAILS = """Track the clip that comes with PointVid, with its depth and mask; then let the small model that comes with
+it generate a video and its 3D tracks from a picture and a prompt. Nothing is downloaded. Writes the same files
+as `pointvid track`; open DIR/preview.html and DIR/generated/preview.html first. Generating needs the extra
+`demo`; without it only the tracking is done."""
+EXAMPLES = (
+    "pointvid demo --out demo",
+    'pointvid demo --out demo --prompt "the blue box is lifted up"',
+    "pointvid demo --out demo --no-generate",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add_out(parser)
     add_tracking(parser)
+    parser.add_argument("--prompt", default=START_PROMPT, help=f"what to generate (default: {START_PROMPT})")
+    parser.add_argument("--seed", type=int, default=0, help="of the generated clip (default: 0)")
+    parser.add_argument("--no-generate", action="store_true", help="only track")
 
 
 def run(args: argparse.Namespace) -> None:
-    """Track the shipped clip and write the results."""
+    """Track the shipped clip, generate another, write the results of both."""
     from ..depth_file import read_depth, read_intrinsics
     from ..mask_file import read_mask
     from ..video import VideoFile
@@ -33,3 +50,32 @@ def run(args: argparse.Namespace) -> None:
         mask = None if args.all else read_mask(ASSETS / "demo_mask.png", video.framing)
         camera = read_intrinsics(ASSETS / "demo_depth.npz", video.framing)
         track_and_write(video, mask, depth, camera, args)
+    if not args.no_generate:
+        _generate(args)
+
+
+def _generate(args: argparse.Namespace) -> None:
+    """The small model's clip into DIR/generated, its figures into both reports."""
+    from ..files import atomic_path
+    from . import generate
+
+    missing = [name for name in ("transformers", "diffusers") if find_spec(name) is None]
+    if missing:
+        print(
+            f"pointvid: note: nothing was generated, {' and '.join(missing)} is not installed; "
+            "pip install comfyui-pointvid[demo]",
+            file=sys.stderr,
+        )
+        return
+    parser = argparse.ArgumentParser()
+    generate.add_arguments(parser)
+    out, began = Path(args.out) / "generated", time.perf_counter()
+    settings = ["--prompt", args.prompt, "--image", str(START_IMAGE), "--seed", str(args.seed), "--out", str(out)]
+    generate.run(parser.parse_args([str(SMALL_MODEL), *settings, "--steps", str(STEPS), "--guidance", str(GUIDANCE)]))
+    report = json.loads((Path(args.out) / "report.json").read_text(encoding="utf-8"))
+    figures = json.loads((out / "report.json").read_text(encoding="utf-8"))["generation"]
+    report["generation"] = {"prompt": args.prompt, **figures, "seconds": round(time.perf_counter() - began, 2)}
+    with atomic_path(Path(args.out) / "report.json") as temporary:
+        temporary.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    shown = ("agreement", "agreement_shuffled", "rigidity", "motion_px", "seconds")
+    print("generation: " + ", ".join(f"{name} {report['generation'][name]:.3g}" for name in shown))

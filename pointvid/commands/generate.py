@@ -9,7 +9,7 @@ from .arguments import add_out, size
 
 HELP = "generate a video and its 3D trajectories from an image and a prompt"
 DETAILS = """Generate a video and the 3D trajectories of its pixels with an all-in-one checkpoint, without ComfyUI.
-Writes video.mp4 and the same files as `pointvid track`; open DIR/preview.html first. Needs the extra `train`."""
+Writes video.mp4 and the same files as `pointvid track`; open DIR/preview.html first. Needs the extra `demo`."""
 EXAMPLES = ('pointvid generate pointvid.safetensors --image first.png --prompt "a ball rolls off" --out ball',)
 
 

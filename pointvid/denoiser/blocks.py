@@ -19,7 +19,7 @@ from .temporal import TemporalConv, TemporalTransformer
 def recomputed(enabled: bool, function: Callable[..., Tensor], *args: object) -> Tensor:
     """`function(*args)`; where enabled, its activations are not kept but computed again in the backward pass."""
     if enabled and torch.is_grad_enabled():
-        # Dropout must be as it was, although stage 2 turns it off for the rollout and on again before the backward pass.
+        # Dropout as it was: stage 2 turns it off for the rollout, and on again before the backward pass.
         module = getattr(function, "__self__", function)
         again = partial(_in_mode, module, module.training)
         return checkpoint(function, *args, use_reentrant=False, context_fn=lambda: (nullcontext(), again()))

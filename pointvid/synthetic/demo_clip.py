@@ -1,7 +1,8 @@
 """Makes the clip that comes with the package: `python -m pointvid.synthetic.demo_clip [FOLDER]`.
 
 It writes demo.mp4, demo_depth.npz ("depth" float16 metres [T, H, W] and "intrinsics" fx, fy, cx, cy), demo_mask.png and
-demo_tracks.npz, the truth at each eighth pixel of the foreground, to measure a tracker against.
+demo_tracks.npz, the truth at each eighth pixel of the foreground, to measure a tracker against; and start.png, a first
+frame that the small model has not seen.
 """
 
 from __future__ import annotations
@@ -30,8 +31,15 @@ def demo_clip(size: tuple[int, int] = SIZE) -> SyntheticClip:
     return generate_clip(7, "val", size, frames=24, fps=2 * PLAYED_FPS, scene="toppling")
 
 
+def start_clip() -> SyntheticClip:
+    """The clip whose first frame the small model gets: of the split "test", which is never trained on."""
+    return generate_clip(12, "test", (128, 128), scene="simple")
+
+
 def main(folder: Path) -> None:
-    """Write the four files."""
+    """Write the five files."""
+    with atomic_path(folder / "start.png") as path:
+        Image.fromarray(start_clip().video[0].numpy()).save(path)
     clip = demo_clip()
     # Rendered twice as large, then averaged: the pixel centres stay where they are and the edges become smooth.
     fine = demo_clip((2 * SIZE[0], 2 * SIZE[1])).video
