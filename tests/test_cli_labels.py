@@ -1,6 +1,8 @@
 """`pointvid track --labels` and `--caption`: objects found by name, with tiny random models."""
 
+import builtins
 import json
+import sys
 
 import pytest
 import torch
@@ -70,3 +72,19 @@ def test_bad_input_is_one_line(folder, tmp_path, capsys, monkeypatch, more, mess
 def test_no_models(folder, tmp_path, capsys):
     said = fails(capsys, *arguments(folder, tmp_path / "out", "--labels", "man", "--segmenter", tmp_path))
     assert "holds no Grounding DINO and SAM 2" in said
+
+
+def test_without_transformers(folder, tmp_path, capsys, monkeypatch):
+    monkeypatch.delitem(sys.modules, "pointvid.segmenters.grounded_sam2", raising=False)
+    monkeypatch.delitem(sys.modules, "pointvid.segmenters.pretrained", raising=False)
+    monkeypatch.delitem(sys.modules, "pointvid.segmenters.grounding_dino", raising=False)
+    real = builtins.__import__
+
+    def without(name, *rest, **more):
+        if name == "transformers":
+            raise ModuleNotFoundError("No module named 'transformers'", name="transformers")
+        return real(name, *rest, **more)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    said = fails(capsys, *arguments(folder, tmp_path / "out", "--labels", "man"))
+    assert "needs transformers; pip install 'comfyui-pointvid[demo]'" in said

@@ -61,9 +61,14 @@ def find_objects(video: VideoFile, args: argparse.Namespace) -> Objects | None:
 
     from ..labels import ChatLabels, RuleLabels, split_labels
     from ..model_folder import models_folder
-    from ..segmenters.grounded_sam2 import load_grounded_sam2
     from .terminal import Bars
 
+    try:
+        from ..segmenters.grounded_sam2 import load_grounded_sam2
+    except ModuleNotFoundError as error:
+        raise PointVidError(
+            f"finding objects by name needs {error.name}; pip install 'comfyui-pointvid[demo]'"
+        ) from error
     if args.caption is None:
         names = split_labels(args.labels)
     else:
