@@ -46,10 +46,14 @@ def test_named_objects_are_tracked(folder, tmp_path, capsys):
 
 def test_the_caption_names_them(folder, tmp_path, monkeypatch):
     monkeypatch.setenv("POINTVID_MODELS", str(folder))
-    caption = ("--caption", "A man throws a red box in the garden.", "--tracker", "lucas_kanade")
+    tracked = []
+    monkeypatch.setattr("pointvid.commands.tracking.track_and_write", lambda *given: tracked.append(given[-1]))
+    caption = ("--caption", "A man throws a red box in the garden.")
     assert main(list(map(str, arguments(folder, tmp_path, *caption)))) == 0
-    foreground = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["foreground"]
-    assert {row["label"] for row in foreground["objects"]} <= {"man", "red box"}
+    frame = read_clip(folder / "clip.mp4", frames=1).frames[0]
+    expected = load_grounded_sam2(folder).segment(frame, ["man", "red box"])
+    assert tracked[0].labels == expected.labels
+    assert torch.equal(tracked[0].masks, expected.masks)
 
 
 @pytest.mark.parametrize(
