@@ -51,7 +51,7 @@ class Host:
 
     def close(self) -> None:
         self._process.stdin.close()
-        self._process.wait(timeout=30)
+        self._process.wait(timeout=120)
         self._log.close()
 
     def _ask(self, request: dict) -> dict:
