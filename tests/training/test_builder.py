@@ -351,3 +351,39 @@ def test_the_command_line(videos, tmp_path, monkeypatch, capsys):
         build_dataset.main()
     assert caught.value.code == 1
     assert "absent does not exist, expected a folder" in capsys.readouterr().err
+
+
+# With networks
+
+
+@pytest.mark.slow
+def test_tiny_networks_in_published_folders_find_and_measure_objects(videos, tmp_path):
+    """Rules, Grounding DINO, SAM 2 and ZoeDepth with random weights: a threshold of 0 finds whatever they say."""
+    from tests.tiny_depth_models import published_folder
+    from tests.tiny_segmenter import write_models
+
+    write_models(tmp_path / "models")
+    depth = published_folder(tmp_path / "depth", "zoedepth")
+    off = dict.fromkeys(type(BuildDataset().gates).model_fields)
+    rows = [{"video": str(videos / f"good{n}.mp4"), "caption": "a red ball rolls to a dog"} for n in (1, 2)]
+    (tmp_path / "list.json").write_text(json.dumps(rows), encoding="utf-8")
+    store = build(
+        [tmp_path / "list.json"],
+        tmp_path / "out",
+        config(
+            labels={"name": "rules"},
+            segmenter={"name": "grounded_sam2", "options": {"folder": str(tmp_path / "models"), "box_threshold": 0.0}},
+            depth={"name": "transformers", "options": {"folder": str(depth)}},
+            gates=off,
+        ),
+    )
+    assert not list(store.rejections())
+    sample = Shards(store.out)[0]
+    facts = sample.provenance
+    assert sample.labels == ("red ball", "dog")
+    assert {label for label, _ in facts["objects"]} <= {"red ball", "dog"}
+    assert (facts["found_by"], facts["depth_unit"]) == ("labels", "metric")
+    assert sample.point_map.mask.any()
+    hashed = store.manifest["settings"]["hashes"]
+    assert {name.split("/")[0] for name in hashed} == {"segmenter", "depth"}
+    assert sum(name.endswith("model.safetensors") for name in hashed) == 3

@@ -74,15 +74,16 @@ def hashes(config: BuildDataset) -> dict[str, str]:
     for kind, plugin in _plugins(config).items():
         if plugin is None or kind == "labels":
             continue  # the only file of labels is a cache
-        paths = [Path(value) for value in plugin.options.values() if isinstance(value, str) and Path(value).exists()]
-        if plugin.name == "grounded_sam2":
-            # Its folder may be ComfyUI's, with everything else that somebody has.
-            paths = [part for path in paths for part in find_models(path)]
-        for path in paths:
-            files = sorted(item for item in path.rglob("*") if item.is_file()) if path.is_dir() else [path]
-            for file in files:
-                name = file.relative_to(path.parent).as_posix()
-                found[f"{kind}/{name}"] = file_digest(file)
+        for option in plugin.options.values():
+            if not isinstance(option, str) or not Path(option).exists():
+                continue
+            # The folder of grounded_sam2 may be ComfyUI's, with everything else that somebody has.
+            parts = find_models(option) if plugin.name == "grounded_sam2" else [Path(option)]
+            for part in parts:
+                files = sorted(item for item in part.rglob("*") if item.is_file()) if part.is_dir() else [part]
+                for file in files:
+                    name = file.relative_to(Path(option).parent).as_posix()
+                    found[f"{kind}/{name}"] = file_digest(file)
     return found
 
 
