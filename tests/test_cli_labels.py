@@ -47,7 +47,11 @@ def test_named_objects_are_tracked(folder, tmp_path, capsys):
 def test_the_caption_names_them(folder, tmp_path, monkeypatch):
     monkeypatch.setenv("POINTVID_MODELS", str(folder))
     tracked = []
-    monkeypatch.setattr("pointvid.commands.tracking.track_and_write", lambda *given: tracked.append(given[-1]))
+
+    def keep(video, mask, depth, camera, args, objects, *rest):
+        tracked.append(objects)
+
+    monkeypatch.setattr("pointvid.commands.tracking.track_and_write", keep)
     caption = ("--caption", "A man throws a red box in the garden.")
     assert main(list(map(str, arguments(folder, tmp_path, *caption)))) == 0
     frame = read_clip(folder / "clip.mp4", frames=1).frames[0]
