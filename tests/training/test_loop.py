@@ -175,3 +175,19 @@ def test_missing_8_bit_optimizer_is_said(monkeypatch):
     monkeypatch.setitem(sys.modules, "bitsandbytes.optim", None)
     with pytest.raises(PointVidError, match="bitsandbytes is not installed"):
         loop.make_optimizer([torch.nn.Parameter(torch.zeros(1))], Optimizer(kind="adamw_8bit"))
+
+
+@pytest.mark.slow
+def test_the_processes_of_a_stage_know_of_each_other(tmp_path, stage1_config):
+    """The toy stage leaves the grouping to accelerate; the real ones ask for their device before."""
+    config = stage1_config(out=str(tmp_path / "out"), steps=1, batch_size=1)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    environment = {"ACCELERATE_USE_CPU": "true", "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    result = subprocess.run(
+        [*command, "-m", "training.augment", str(config)],
+        check=True,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+    )
+    assert "batches of 2 x 1 an epoch" in result.stderr
