@@ -264,7 +264,9 @@ def _override(settings: dict[str, Any], override: str) -> None:
         raise PointVidError(f"override {override!r}: expected key=value, as in optimizer.lr=1e-4")
     *groups, last = key.split(".")
     for group in groups:
-        settings = settings.setdefault(group, {})
+        if settings.get(group) is None:
+            settings[group] = {}  # also where the file switches the group off
+        settings = settings[group]
         if not isinstance(settings, dict):
             raise PointVidError(f"override {override!r}: {group} is a value, not a group of settings")
     settings[last] = yaml.load(value, Loader=_Loader)

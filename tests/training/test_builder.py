@@ -319,6 +319,13 @@ def test_mistakes_in_settings_are_named(override, message):
         read_config(None, [override])
 
 
+def test_models_that_the_file_switches_off_can_be_set():
+    found = read_config(None, ["depth.name=transformers", "depth.options.folder=zoe", "tracker.options.radius=3"])
+    assert (found.depth.name, found.depth.options) == ("transformers", {"folder": "zoe"})
+    assert (found.tracker.name, found.tracker.options) == ("lucas_kanade", {"radius": 3})
+    assert found.segmenter is None
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
