@@ -124,7 +124,7 @@ class DiffusionStage(Stage):
             parts["text_encoder"] = published_keys(self.encoders.text.model, "text_encoder")
             parts["image_encoder"] = published_keys(self.encoders.image.model, "image_encoder")
         training = {
-            "config": self.config.model_dump(mode="json"),
+            "config": _without_folders(self.config.model_dump()),
             "data": self.dataset.shards.manifest.get("settings", {}),
             **self.extra,
         }
@@ -180,3 +180,12 @@ class DiffusionStage(Stage):
 
 def _half(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     return {key: value.half() if value.is_floating_point() else value for key, value in weights.items()}
+
+
+def _without_folders(settings: Any) -> Any:
+    """As JSON, with paths cut to their last part: a checkpoint is published, its author's folders need not be."""
+    if isinstance(settings, dict):
+        return {key: _without_folders(value) for key, value in settings.items()}
+    if isinstance(settings, (list, tuple)):
+        return [_without_folders(value) for value in settings]
+    return settings.name if isinstance(settings, Path) else settings

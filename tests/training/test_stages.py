@@ -1,6 +1,7 @@
 """Both stages on the tiny model, and their losses against numbers computed here."""
 
 import copy
+import json
 
 import pytest
 import torch
@@ -46,6 +47,13 @@ def stage2(trained, stage1_config, stage1_settings):
         return RegularizeStage(load_config(Regularize, path))
 
     return make
+
+
+def test_a_checkpoint_does_not_tell_its_authors_folders(trained, stage1_settings):
+    settings = load_checkpoint(trained).info.training["config"]
+    assert settings["steps"] == 2
+    assert settings["model"]["vae"] == stage1_settings["model"]["vae"].rsplit("/", 1)[-1].rsplit("\\", 1)[-1]
+    assert str(trained.parent) not in json.dumps(load_checkpoint(trained).info.training)
 
 
 def first_batch(stage, count=2):
