@@ -35,12 +35,15 @@ class TextModel(comfy.sd1_clip.SDClipModel):
             device=device,
             dtype=dtype,
             max_length=config["max_position_embeddings"],
-            layer="hidden" if layers_skipped else "last",
-            layer_idx=-1 - layers_skipped if layers_skipped else None,
+            layer="last",
             textmodel_json_config=config,
             special_tokens=special_tokens,
             model_options=model_options or {},
         )
+        if layers_skipped:
+            # Set afterwards: the host's constructor refuses to stop after the first layer, which small encoders do.
+            self.set_clip_options({"layer": -1 - layers_skipped})
+            self.options_default = (self.layer, self.layer_idx, self.return_projected_pooled)
         # The host's class has the published vocabulary built in.
         embeddings = self.transformer.text_model.embeddings
         embeddings.token_embedding = self.operations.Embedding(
