@@ -8,7 +8,7 @@ from tests import workflows
 from tests.browser.frontend import CLASSIC, NODES_2, Frontend
 from tests.browser.test_workflows import coloured
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]  # a minute and a half
 
 NAMES = [name for name in workflows.names() if workflows.needs_checkpoint(name)]
 
