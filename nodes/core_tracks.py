@@ -87,7 +87,7 @@ class TracksFromCore(io.ComfyNode):
         from ..pointvid.camera import Camera
         from ..pointvid.errors import PointVidError
         from ..pointvid.trackers.lift import lift_tracks
-        from ..pointvid.tracks import PointTracks
+        from ..pointvid.tracks import PointTracks, colors_at
         from .depth_input import read_depth
         from .images import ImageFrames
 
@@ -97,7 +97,6 @@ class TracksFromCore(io.ComfyNode):
         if len(uv) != frames:
             raise PointVidError(f"tracks have {len(uv)} frames, image has {frames}; expected the clip that was tracked")
         third = read_depth(depth, (frames, height, width), depth_mapping, depth_near, depth_far, depth_unit, fov)
-        u, v = uv[0].round().long().unbind(-1)
         return io.NodeOutput(
             PointTracks(
                 uvd=lift_tracks(uv, visible, third.maps),
@@ -106,6 +105,6 @@ class TracksFromCore(io.ComfyNode):
                 camera=third.camera or Camera.default((height, width)),
                 depth_unit=third.unit,
                 fps=fps,
-                color=video[0][v.clamp(0, height - 1), u.clamp(0, width - 1)],
+                color=colors_at(video[0], uv[0]),
             )
         )

@@ -39,11 +39,10 @@ class DemoClip(io.ComfyNode):
     @classmethod
     def execute(cls) -> io.NodeOutput:
         """Decode the clip; a fraction of a second."""
-        import numpy as np
         import torch
-        from PIL import Image
 
         from ..pointvid.commands.demo import ASSETS, START_IMAGE
+        from ..pointvid.commands.generate import read_image
         from ..pointvid.depth_file import read_depth, read_intrinsics
         from ..pointvid.mask_file import read_mask
         from ..pointvid.video import VideoFile
@@ -64,6 +63,4 @@ class DemoClip(io.ComfyNode):
             "mask": torch.ones_like(depth, dtype=torch.bool),
             "intrinsics": k.repeat(frames, 1, 1),
         }
-        with Image.open(START_IMAGE) as file:
-            start = torch.from_numpy(np.array(file.convert("RGB")))
-        return io.NodeOutput(image, mask[None].float(), geometry, fps, to_image(start[None]))
+        return io.NodeOutput(image, mask[None].float(), geometry, fps, to_image(read_image(START_IMAGE)[None]))

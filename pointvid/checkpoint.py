@@ -164,6 +164,12 @@ def load_info(path: str | PathLike) -> CheckpointInfo:
     return _opened(path, lambda file: _info(Path(path).name, file))
 
 
+def wants_float32(weights: Mapping[str, Tensor]) -> bool:
+    """Whether a part keeps some weights in float32 beside shorter ones: half precision would show in what it makes."""
+    dtypes = {value.dtype for value in weights.values()}
+    return torch.float32 in dtypes and len(dtypes) > 1
+
+
 def load_checkpoint(
     path: str | PathLike, dtype: torch.dtype | None = None, device: torch.device | str = "cpu"
 ) -> Checkpoint:

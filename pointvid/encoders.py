@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .checkpoint import Checkpoint
+from .checkpoint import Checkpoint, wants_float32
 from .denoiser.base import base_model
 from .denoiser.joint import check_keys
 from .errors import PointVidError
@@ -128,9 +128,8 @@ def load_encoders(
             weights = {key.removeprefix("text_model."): value for key, value in weights.items()}
         check_keys(weights, model, part)
         model.load_state_dict(weights)
-        # The widest: where a file keeps some weights in float32, half precision would show.
-        widest = max((value.dtype for value in weights.values()), key=lambda dtype: dtype.itemsize)
-        return nn.Module.to(model, device, dtype or widest).eval()  # diffusers' own `to` warns of every cast
+        own = torch.float32 if wants_float32(weights) else next(iter(weights.values())).dtype
+        return nn.Module.to(model, device, dtype or own).eval()  # diffusers' own `to` warns of every cast
 
     configs = info.configs
     text = TextEncoder(

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from .camera import Camera
-from .checkpoint import Checkpoint
+from .checkpoint import Checkpoint, CheckpointInfo
 from .denoiser.base import base_model, decode_video, split
 from .encoders import Encoders
 from .errors import PointVidError
 from .framing import Framing
+from .pixels import to_pixels, to_range
 from .point_map import PointMap
 from .progress import Progress, silent
 from .sampling import guided, initial_noise, sample
@@ -68,7 +69,7 @@ def generate(
         framing = Framing((image.shape[0], image.shape[1]), (height, width))
         framed = torch.from_numpy(framing.pixels(image.cpu().numpy()).copy())[None]
         embedding = encoders.image(framed)
-        latent = encoders.video.encode(framed.permute(0, 3, 1, 2).float() / 127.5 - 1)
+        latent = encoders.video.encode(to_range(framed))
     positive = adapter.conditions(encoders.text([prompt]), frames, fps, latent, embedding)
     negative = adapter.unconditional(positive, encoders.text([negative_prompt]))
 
@@ -83,7 +84,11 @@ def generate(
     # The latent stays in fp32 between steps; only the denoiser sees the weights' dtype.
     result = sample(lambda x, t: model(x.to(dtype), t).float(), info.schedule, noise, steps, progress=progress)
 
-    video, points = (decode_video(half, encoders.video.decode)[0].float().cpu() for half in split(result))
-    point_map = info.point_range.decode(points.transpose(0, 1), Camera.default((height, width)), fps=fps)
-    pixels = ((video.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 3, 0)
-    return Generated(pixels, point_map, result)
+    return decode_generated(result, encoders, info, Camera.default((height, width)), fps)
+
+
+def decode_generated(latent: Tensor, encoders: Encoders, info: CheckpointInfo, camera: Camera, fps: float) -> Generated:
+    """Both halves of one clip's joint latent [1,2C,T,h,w] through the VAE."""
+    video, points = (decode_video(half, encoders.video.decode)[0].float().cpu() for half in split(latent))
+    point_map = info.point_range.decode(points.transpose(0, 1), camera, fps=fps)
+    return Generated(to_pixels(video.transpose(0, 1)), point_map, latent)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .camera import Camera
 from .errors import PointVidError
-from .tracks import DEPTH_UNITS, PointTracks
+from .tracks import DEPTH_UNITS, PointTracks, on_screen
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,8 +64,7 @@ class PointMap:
         picked = torch.zeros_like(self.mask)
         picked[::stride, ::stride] = self.mask[::stride, ::stride]
         uvd = self.points[:, picked]
-        height, width = self.image_size
         u, v, d = uvd.unbind(-1)
-        visible = (d > 0) & (u >= -0.5) & (u <= width - 0.5) & (v >= -0.5) & (v <= height - 0.5)
+        visible = (d > 0) & on_screen(u, v, self.image_size)
         color = None if frame0 is None else frame0[picked]
         return PointTracks(uvd, visible, self.image_size, self.camera, self.depth_unit, self.fps, color)

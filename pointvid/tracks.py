@@ -13,6 +13,19 @@ from .errors import PointVidError
 DEPTH_UNITS = ("metric", "relative")
 
 
+def on_screen(u, v, image_size: tuple[int, int]):
+    """Whether pixel positions (tensors or arrays) lie on an image of (H, W) pixels, whose centres are at integers."""
+    height, width = image_size
+    return (u >= -0.5) & (u <= width - 0.5) & (v >= -0.5) & (v <= height - 0.5)
+
+
+def colors_at(frame: Tensor, queries: Tensor) -> Tensor:
+    """The colour of the nearest pixel: frame [H, W, 3], queries [N, 2] (u, v) -> [N, 3]."""
+    height, width = frame.shape[:2]
+    column, row = queries.round().long().unbind(-1)
+    return frame[row.clamp(0, height - 1), column.clamp(0, width - 1)]
+
+
 @dataclass(frozen=True, eq=False)
 class PointTracks:
     """N points of the reference frame (frame 0), followed through T frames in image space plus depth.

@@ -21,6 +21,7 @@ from tqdm import tqdm
 from pointvid.encoders import Encoders, TextEncoder
 from pointvid.errors import PointVidError
 from pointvid.files import atomic_path
+from pointvid.pixels import to_range
 from pointvid.point_range import PointRange
 from pointvid.sample import Sample
 
@@ -107,7 +108,7 @@ def encode(
     """One sample as `Latents` gives it: latents in float16."""
     if not sample.caption:
         raise PointVidError("a sample has no caption, expected one sentence each; caption the data set first")
-    video = sample.video.permute(0, 3, 1, 2).float() / 127.5 - 1
+    video = to_range(sample.video)
     points = point_range.encode(sample.point_map)
     latents = {}
     for name, frames in (("video", video), ("points", points)):

@@ -21,6 +21,7 @@ import torch
 from tqdm import tqdm
 
 from pointvid.checkpoint import load_checkpoint
+from pointvid.commands import arguments
 from pointvid.errors import PointVidError
 from pointvid.files import atomic_path
 
@@ -50,7 +51,7 @@ def main() -> None:
     add("--suite", nargs="*", choices=list(SUITES), help="score by these; none after it: only generate and compare")
     add("--list", type=Path, help="inputs: .jsonl, .json or .csv with image, prompt and perhaps name")
     add("--method", nargs="+", default=[], metavar="NAME=KIND:SOURCE", help=f"KIND: {', '.join(KINDS)}, videos")
-    add("--size", type=_size, help="WIDTHxHEIGHT of the clips, where the method lets it be chosen")
+    add("--size", type=arguments.size, help="WIDTHxHEIGHT of the clips, where the method lets it be chosen")
     add("--frames", type=int)
     add("--fps", type=float)
     add("--seed", type=int, default=0, help="of the first clip; the next gets the next")
@@ -162,13 +163,6 @@ def _pairs(texts: list[str], option: str, names: tuple[str, ...] = ()) -> list[t
             raise PointVidError(f"{option} {text!r}: expected NAME=VALUE{f', NAME one of {names}' if names else ''}")
         pairs.append((name, value))
     return pairs
-
-
-def _size(text: str) -> tuple[int, int]:
-    width, _, height = text.partition("x")
-    if not (width.isdigit() and height.isdigit()):
-        raise argparse.ArgumentTypeError(f"size is {text!r}, expected WIDTHxHEIGHT as in 448x256")
-    return int(height), int(width)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ stay float32 in the file, whatever the others are.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from tqdm import tqdm
 from pointvid.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from pointvid.encoders import load_encoders
 from pointvid.errors import PointVidError
+from pointvid.pixels import to_range
+from pointvid.sample import Sample
 
 from .data import Shards
 
@@ -62,13 +65,15 @@ def refit_decoder(checkpoint: Checkpoint, shards: Shards, clips: int, foreground
 
 
 @torch.no_grad()
-def _frames(vae: nn.Module, checkpoint: Checkpoint, sample, foreground_weight: float):
+def _frames(
+    vae: nn.Module, checkpoint: Checkpoint, sample: Sample, foreground_weight: float
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """For a few frames: what the last convolution sees [9C,HW], what it should give [3,HW], weights [HW]; float64."""
     if sample.point_map.image_size != checkpoint.info.resolution:
         raise PointVidError(f"shards hold {sample.point_map.image_size}, the model is for {checkpoint.info.resolution}")
     frames = torch.tensor([0, len(sample.video) - 1])
     points = checkpoint.info.point_range.encode(sample.point_map)[frames]
-    images = torch.cat((sample.video[frames].permute(0, 3, 1, 2).float() / 127.5 - 1, points))
+    images = torch.cat((to_range(sample.video[frames]), points))
     seen: list[Tensor] = []
     handle = vae.decoder.conv_norm_out.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     vae.decode(vae.encode(images).latent_dist.mode())

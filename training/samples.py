@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from pointvid.camera import Camera
 from pointvid.checkpoint import CheckpointInfo
+from pointvid.pixels import to_pixels
 from pointvid.point_range import PointRange
 from pointvid.video import write_video
 
@@ -23,14 +23,9 @@ def write_sample_files(
     """
     from pointvid.track_file import save_tracks
 
-    frames = as_frames(video)
+    frames = to_pixels(video.transpose(0, 1))
     write_video(folder / "video.mp4", frames, info.fps)
     camera = Camera.default(tuple(frames.shape[1:3]))
     point_map = point_range.decode(points.transpose(0, 1), camera, fps=info.fps)
     if point_map.mask.any():
         save_tracks(point_map.to_tracks(frames[0]), folder / "tracks.npz")
-
-
-def as_frames(video: Tensor) -> Tensor:
-    """[3,T,H,W] in [-1,1] -> uint8 [T,H,W,3]."""
-    return ((video.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 3, 0).contiguous()

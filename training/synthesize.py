@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from pointvid.commands import arguments
 from pointvid.errors import PointVidError
 from pointvid.sample import Sample, encode_sample
 from pointvid.synthetic import SCENES, SPLITS, ClipGenerator, SyntheticClip
@@ -138,7 +139,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.synthesize", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder of the shards")
     parser.add_argument("--clips", type=int, required=True)
-    parser.add_argument("--size", type=_size, default=(256, 448), help="WIDTHxHEIGHT in pixels; default 448x256")
+    parser.add_argument("--size", type=arguments.size, default=(256, 448), help="WIDTHxHEIGHT; default 448x256")
     parser.add_argument("--split", choices=SPLITS, default="train")
     parser.add_argument("--frames", type=int, default=16)
     parser.add_argument("--fps", type=float, default=24.0)
@@ -151,13 +152,6 @@ def main() -> None:
         synthesize(**{**vars(options), "scenes": tuple(options.scenes)})
     except PointVidError as error:
         raise SystemExit(f"error: {error}") from None
-
-
-def _size(text: str) -> tuple[int, int]:
-    width, _, height = text.partition("x")
-    if not (width.isdigit() and height.isdigit()):
-        raise argparse.ArgumentTypeError(f"size is {text!r}, expected WIDTHxHEIGHT as in 448x256")
-    return int(height), int(width)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import comfy.utils
 import torch
 from torch import Tensor
 
-from ...pointvid.checkpoint import Checkpoint, load_checkpoint
+from ...pointvid.checkpoint import Checkpoint, load_checkpoint, wants_float32
 from ...pointvid.denoiser.base import base_model
 from ...pointvid.errors import PointVidError
 from .host_model import JointConfig
@@ -111,9 +111,7 @@ def _vae(checkpoint: Checkpoint) -> comfy.sd.VAE | None:
         "ch_mult": [width // channels[0] for width in channels], "num_res_blocks": layers, "attn_resolutions": [],
         "dropout": 0.0,
     }  # fmt: skip
-    # A file that keeps some of its weights in float32 says that half precision would show.
-    dtypes = {value.dtype for value in weights.values()}
-    dtype = torch.float32 if torch.float32 in dtypes and len(dtypes) > 1 else None
+    dtype = torch.float32 if wants_float32(weights) else None
     vae = comfy.sd.VAE(sd=dict(weights), config={"params": {"ddconfig": ddconfig, "embed_dim": 4}}, dtype=dtype)
     vae.downscale_ratio = vae.upscale_ratio = 2 ** (len(channels) - 1)
     # The host's class has Stable Diffusion's 32 groups built in; a group norm's weights do not depend on their number.

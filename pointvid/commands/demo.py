@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from importlib.util import find_spec
@@ -56,8 +55,8 @@ def run(args: argparse.Namespace) -> None:
 
 def _generate(args: argparse.Namespace) -> None:
     """The small model's clip into DIR/generated, its figures into both reports."""
-    from ..files import atomic_path
-    from . import generate
+    from .generate import generate_and_write, read_image
+    from .results import extend_report
 
     missing = [name for name in ("transformers", "diffusers") if find_spec(name) is None]
     if missing:
@@ -67,15 +66,11 @@ def _generate(args: argparse.Namespace) -> None:
             file=sys.stderr,
         )
         return
-    parser = argparse.ArgumentParser()
-    generate.add_arguments(parser)
-    out, began = Path(args.out) / "generated", time.perf_counter()
-    settings = ["--prompt", args.prompt, "--image", str(START_IMAGE), "--seed", str(args.seed), "--out", str(out)]
-    generate.run(parser.parse_args([str(SMALL_MODEL), *settings, "--steps", str(STEPS), "--guidance", str(GUIDANCE)]))
-    report = json.loads((Path(args.out) / "report.json").read_text(encoding="utf-8"))
-    figures = json.loads((out / "report.json").read_text(encoding="utf-8"))["generation"]
-    report["generation"] = {"prompt": args.prompt, **figures, "seconds": round(time.perf_counter() - began, 2)}
-    with atomic_path(Path(args.out) / "report.json") as temporary:
-        temporary.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    out, began = Path(args.out), time.perf_counter()
+    image = read_image(START_IMAGE)
+    options = {"steps": STEPS, "guidance": GUIDANCE, "seed": args.seed}
+    figures = generate_and_write(out / "generated", SMALL_MODEL, args.prompt, image, **options)
+    figures["seconds"] = round(time.perf_counter() - began, 2)
+    extend_report(out / "report.json", generation={"prompt": args.prompt, **figures})
     shown = ("agreement", "agreement_shuffled", "rigidity", "motion_px", "seconds")
-    print("generation: " + ", ".join(f"{name} {report['generation'][name]:.3g}" for name in shown))
+    print("generation: " + ", ".join(f"{name} {figures[name]:.3g}" for name in shown))

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .arguments import add_out, size
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 HELP = "generate a video and its 3D trajectories from an image and a prompt"
 DETAILS = """Generate a video and the 3D trajectories of its pixels with an all-in-one checkpoint, without ComfyUI.
@@ -30,6 +34,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Generate and write the results."""
+    image = read_image(args.image) if args.image else None
+    generate_and_write(
+        Path(args.out),
+        args.checkpoint,
+        args.prompt,
+        image,
+        args.device,
+        negative_prompt=args.negative_prompt,
+        steps=args.steps,
+        guidance=args.guidance,
+        seed=args.seed,
+        size=args.size,
+        frames=args.frames,
+    )
+
+
+def generate_and_write(
+    out: Path, checkpoint_file: Path, prompt: str, image: Tensor | None, device: str | None = None, **options
+) -> dict[str, float]:
+    """Generate a clip, write it and its tracks to `out`, say so, and give back its figures.
+
+    Args:
+        image: uint8 [H, W, 3], or None for bases that take none.
+        device: None: a GPU where there is one.
+        options: of `pointvid.generate.generate`.
+    Raises:
+        PointVidError: as `generate`, or nothing but the video came out.
+    """
     import torch
 
     from ..agreement import generation_figures
@@ -41,43 +73,31 @@ def run(args: argparse.Namespace) -> None:
     from .results import write_results
     from .terminal import Bars
 
-    device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
-    out = Path(args.out)
-    image = _image(args.image) if args.image else None
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     with Bars() as bars:
         # half precision is slow on CPUs, and full precision needs twice the memory elsewhere
-        checkpoint = load_checkpoint(args.checkpoint, torch.float32 if device == "cpu" else None, device)
-        result = generate(
-            checkpoint,
-            load_encoders(checkpoint, device),
-            args.prompt,
-            image,
-            negative_prompt=args.negative_prompt,
-            steps=args.steps,
-            guidance=args.guidance,
-            seed=args.seed,
-            size=args.size,
-            frames=args.frames,
-            device=device,
-            progress=bars,
-        )
+        checkpoint = load_checkpoint(checkpoint_file, torch.float32 if device == "cpu" else None, device)
+        encoders = load_encoders(checkpoint, device)
+        result = generate(checkpoint, encoders, prompt, image, device=device, progress=bars, **options)
         write_video(out / "video.mp4", result.video, result.point_map.fps)
         count = int(result.point_map.mask.sum())
         if not count:
             raise PointVidError(
-                f"{args.checkpoint.name} generated no foreground points (stage {checkpoint.info.stage}), only "
+                f"{checkpoint_file.name} generated no foreground points (stage {checkpoint.info.stage}), only "
                 f"{out / 'video.mp4'} was written; expected a checkpoint trained through stage 1"
             )
         cloud = result.point_map.to_tracks(result.video[0])
         tracks = result.point_map.to_tracks(result.video[0], stride=max(1, result.video.shape[1] // 32))
-        report = {"prompt": args.prompt, "seed": args.seed, "steps": args.steps, "points": count}
-        report["generation"] = generation_figures(result.video, result.point_map).as_dict()
+        figures = generation_figures(result.video, result.point_map).as_dict()
+        report = {"prompt": prompt, "seed": options["seed"], "steps": options["steps"], "points": count}
         with VideoFile(out / "video.mp4") as video:
-            write_results(out, video, tracks, cloud, report, bars)
+            write_results(out, video, tracks, cloud, {**report, "generation": figures}, bars)
     print(f"wrote {out}: {count} points over {result.video.shape[0]} frames; open {out / 'preview.html'} first")
+    return figures
 
 
-def _image(path: Path):
+def read_image(path: Path) -> Tensor:
+    """A picture file as uint8 [H, W, 3]."""
     import numpy as np
     import torch
     from PIL import Image

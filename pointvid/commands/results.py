@@ -74,9 +74,17 @@ def _liveliest_frame(tracks: PointTracks) -> int:
 def write_report(path: Path, report: dict, written: list[Path]) -> None:
     """`report.json`: what was done, what came out, and which files hold it."""
     files = {file.name: _bytes(file) for file in written}
+    _write_json(path, {"pointvid": __version__, **report, "files": files})
+
+
+def extend_report(path: Path, **entries: object) -> None:
+    """Add entries to a `report.json` that is there."""
+    _write_json(path, {**json.loads(path.read_text(encoding="utf-8")), **entries})
+
+
+def _write_json(path: Path, report: dict) -> None:
     with atomic_path(path) as temporary:
-        text = json.dumps({"pointvid": __version__, **report, "files": files}, indent=2, ensure_ascii=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _bytes(path: Path) -> int:

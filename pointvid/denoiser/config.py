@@ -63,11 +63,6 @@ class UNetConfig:
         """Width of the time embedding."""
         return self.block_out_channels[0] * 4
 
-    @property
-    def spatial_multiple(self) -> int:
-        """Latent heights and widths that are multiples of this avoid uneven down and upsampling."""
-        return 2 ** (len(self.block_out_channels) - 1)
-
     @classmethod
     def from_diffusers(cls, config: Mapping[str, Any]) -> UNetConfig:
         """Read the `config.json` of a diffusers I2VGenXLUNet or UNet3DConditionModel.

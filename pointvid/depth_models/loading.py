@@ -64,11 +64,6 @@ def load_depth_model(
     return make(net.float().eval(), processor, kind, chunk, device, near, far)
 
 
-def is_depth_model(folder: Path) -> bool:
-    """Whether `folder` looks like a model of the transformers library; reads no weights."""
-    return (folder / "config.json").is_file() and (folder / "preprocessor_config.json").is_file()
-
-
 def _config(folder: Path) -> dict:
     file = folder / "config.json"
     if not file.is_file():

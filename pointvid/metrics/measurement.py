@@ -6,8 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-BETTER = ("lower", "higher", "neither")
-
 
 @dataclass(frozen=True)
 class Measurement:

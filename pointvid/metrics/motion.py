@@ -5,8 +5,6 @@ from __future__ import annotations
 from .measurement import Measurement
 from .trajectories import Points, frame_means, share, trajectories
 
-SPACES = ("image", "camera")
-
 
 def motion(points: Points, space: str = "image") -> Measurement:
     """How far the points are from where they started, mean over points.

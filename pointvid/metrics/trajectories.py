@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..errors import PointVidError
 from ..point_map import PointMap
-from ..tracks import PointTracks
+from ..tracks import PointTracks, on_screen
 
 Points = PointTracks | PointMap
 """What metrics take."""
@@ -42,9 +42,7 @@ class Trajectories:
     @property
     def on_screen(self) -> Tensor:
         """bool [T, N], counted and inside the image."""
-        height, width = self.image_size
-        u, v = self.uv.unbind(-1)
-        return self.counted & (u >= -0.5) & (u <= width - 0.5) & (v >= -0.5) & (v <= height - 0.5)
+        return self.counted & on_screen(*self.uv.unbind(-1), self.image_size)
 
     def select(self, index: Tensor) -> Trajectories:
         """The points picked by a bool or integer index over N."""

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from ..camera import Camera
+from ..tracks import on_screen
 
 _CENTRED = 1e-3
 """So near a pixel's centre a coordinate is at it: the rounding of the projection must decide nothing."""
@@ -95,14 +96,14 @@ def visibility(
     seen = np.empty((frames, height, width), bool)
     for t in range(frames):
         u, v, d = np.moveaxis(points[t], -1, 0)
-        on_screen = (d > 0) & (u >= -0.5) & (u <= width - 0.5) & (v >= -0.5) & (v <= height - 0.5)
+        in_view = (d > 0) & on_screen(u, v, (height, width))
         columns, rows = _neighbours(u, width), _neighbours(v, height)
         farthest = np.full((height, width), -np.inf)
         for row in rows:
             for column in columns:
                 at = row, column
                 np.maximum(farthest, np.where(segmentation[t][at] == ids, depth[t][at], -np.inf), out=farthest)
-        seen[t] = on_screen & (d <= farthest + 1e-3 + d / focal)
+        seen[t] = in_view & (d <= farthest + 1e-3 + d / focal)
     return seen
 
 

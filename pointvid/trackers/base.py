@@ -12,7 +12,7 @@ from torch import Tensor
 from ..camera import Camera
 from ..errors import PointVidError
 from ..progress import Progress, silent
-from ..tracks import PointTracks
+from ..tracks import PointTracks, on_screen
 
 
 class Frames(Protocol):
@@ -97,8 +97,7 @@ def check_clip(video: Frames, queries: Tensor, depth: DepthMaps | None = None) -
         raise PointVidError(f"queries is {queries.dtype} {list(queries.shape)}, expected float32 [N, 2] pixels (u, v)")
     if not len(queries):
         raise PointVidError("queries is empty, expected at least one pixel (u, v) of frame 0 to follow")
-    u, v = queries.unbind(-1)
-    outside = ~((u >= -0.5) & (u <= width - 0.5) & (v >= -0.5) & (v <= height - 0.5))
+    outside = ~on_screen(*queries.unbind(-1), (height, width))
     if outside.any():
         bad = queries[outside][0].tolist()
         raise PointVidError(f"queries holds {bad}, which is off the {height}x{width} clip (HxW); expected pixels of it")

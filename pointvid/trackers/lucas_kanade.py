@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..camera import Camera
 from ..progress import Progress, silent
-from ..tracks import PointTracks
+from ..tracks import PointTracks, colors_at, on_screen
 from .alignment import Templates, align, correlate, make_templates
 from .base import DepthMaps, Frames, check_clip
 from .consensus import Consensus
@@ -77,8 +77,7 @@ class LucasKanade:
         frames, height, width = video.shape[:3]
         first = video[0]
         queries = queries.to(first.device)
-        column, row = queries.round().long().unbind(-1)
-        color = first[row.clamp(0, height - 1), column.clamp(0, width - 1)]
+        color = colors_at(first, queries)
         state = _State.at(torch.cat((queries, self._lonely_helpers((height, width), queries))))
         consensus = Consensus(state.uv, self.neighbours)
         before = pyramid(first, self.levels)
@@ -139,9 +138,7 @@ class LucasKanade:
         uv = torch.where(good[:, None], uv, where)
         consensus.learn(agreement, _trust(score, good))
         anchors.renew(now, uv, warp, handed.nonzero()[:, 0], self.chunk)
-        height, width = now[0].shape[-2:]
-        u, v = uv.unbind(-1)
-        inside = (u >= -0.5) & (u <= width - 0.5) & (v >= -0.5) & (v <= height - 0.5)
+        inside = on_screen(*uv.unbind(-1), now[0].shape[-2:])
         visible = good & inside & (score > self.visible_above)
         return _State(uv, uv - state.uv, warp, _turn(state.warp, warp), visible)
 

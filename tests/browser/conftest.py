@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser.frontend import CLASSIC, NODES_2, Frontend
 from tests.conftest import missing
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -117,3 +118,12 @@ def screenshots(tmp_path_factory) -> Path:
     folder = Path(os.environ.get("SCREENSHOTS") or tmp_path_factory.mktemp("screenshots"))
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+@pytest.fixture(scope="module", params=[CLASSIC, NODES_2])
+def frontend(request, chromium, server):
+    """A page of the frontend, in each of its renderers."""
+    frontend = Frontend(chromium, server.url, request.param)
+    frontend.renderer = request.param
+    yield frontend
+    frontend.close()

@@ -5,20 +5,11 @@ from __future__ import annotations
 import pytest
 
 from tests import workflows
-from tests.browser.frontend import CLASSIC, NODES_2, Frontend
 from tests.browser.test_workflows import coloured
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]  # a minute and a half
 
 NAMES = [name for name in workflows.names() if workflows.needs_checkpoint(name)]
-
-
-@pytest.fixture(scope="module", params=[CLASSIC, NODES_2])
-def frontend(request, chromium, server):
-    frontend = Frontend(chromium, server.url, request.param)
-    frontend.renderer = request.param
-    yield frontend
-    frontend.close()
 
 
 def lightened(name: str) -> dict:

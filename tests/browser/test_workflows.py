@@ -9,19 +9,11 @@ import numpy as np
 import pytest
 
 from tests import workflows
-from tests.browser.frontend import CLASSIC, NODES_2, Frontend
+from tests.browser.frontend import CLASSIC
 
 pytestmark = pytest.mark.browser
 
 OUTPUTS = {"PointVid_PointCloudPreview", "SaveVideo"}
-
-
-@pytest.fixture(scope="module", params=[CLASSIC, NODES_2])
-def frontend(request, chromium, server):
-    frontend = Frontend(chromium, server.url, request.param)
-    frontend.renderer = request.param
-    yield frontend
-    frontend.close()
 
 
 def test_server_loads_the_pack(server):

@@ -20,15 +20,16 @@ from accelerate import PartialState
 from torch import Tensor
 
 from pointvid.checkpoint import Checkpoint, load_checkpoint
-from pointvid.denoiser.base import base_model, decode_video, split
+from pointvid.denoiser.base import base_model
 from pointvid.encoders import Encoders, load_encoders
 from pointvid.errors import PointVidError
 from pointvid.files import atomic_path
-from pointvid.generate import Generated
+from pointvid.generate import Generated, decode_generated
 from pointvid.guidance import without_points
 from pointvid.metrics import color_constancy, retracking, rigidity
 from pointvid.metrics import shape_change as shape_change_3d
 from pointvid.metrics.trajectories import trajectories
+from pointvid.pixels import to_pixels, to_range
 from pointvid.sample import Sample
 from pointvid.sampling import guided, initial_noise, sample
 from pointvid.trackers.lucas_kanade import LucasKanade
@@ -70,7 +71,7 @@ def generate_clips(
     for start in range(0, len(samples), batch):
         part = samples[start : start + batch]
         images = torch.stack([item.video[0] for item in part]).to(device)
-        latent = codec.encode(images.permute(0, 3, 1, 2).float() / 127.5 - 1)
+        latent = codec.encode(to_range(images))
         text = encoders.text([item.caption for item in part])
         # the fps a clip is told is one a batch: clips of one data set share it
         positive = adapter.conditions(text, info.frames, part[0].point_map.fps, latent, encoders.image(images))
@@ -81,10 +82,7 @@ def generate_clips(
         seen = denoise if points else lambda x, t, denoise=denoise: denoise(without_points(x), t)
         latents = sample(seen, info.schedule, noise, steps)
         for i, item in enumerate(part):
-            video, decoded = (decode_video(half, codec.decode)[0].float().cpu() for half in split(latents[i : i + 1]))
-            point_map = info.point_range.decode(decoded.transpose(0, 1), item.point_map.camera, fps=info.fps)
-            pixels = ((video.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 3, 0).contiguous()
-            yield Generated(pixels, point_map, latents[i : i + 1].cpu())
+            yield decode_generated(latents[i : i + 1], encoders, info, item.point_map.camera, info.fps)
 
 
 def figures(made: Generated, sample: Sample, followed: Tensor, points: bool) -> dict[str, float]:
@@ -193,12 +191,11 @@ def through_codec(checkpoint: Checkpoint, encoders: Encoders, samples: list[Samp
     """The true clips and points after the autoencoder: what a model with perfect latents would get."""
     codec, point_range = encoders.video, checkpoint.info.point_range
     for item in samples:
-        video = item.video.permute(0, 3, 1, 2).float() / 127.5 - 1
+        video = to_range(item.video)
         with torch.no_grad():
             halves = [codec.decode(codec.encode(x)).float().cpu() for x in (video, point_range.encode(item.point_map))]
-        pixels = ((halves[0].clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
         point_map = point_range.decode(halves[1], item.point_map.camera, fps=item.point_map.fps)
-        yield Generated(pixels, point_map, torch.empty(0))
+        yield Generated(to_pixels(halves[0]), point_map, torch.empty(0))
 
 
 def measure(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import json
 import warnings
@@ -19,6 +18,7 @@ from pointvid.errors import PointVidError
 from pointvid.framing import Framing
 from pointvid.generate import generate
 
+from ..data import file_digest
 from .clips import Clip, Method
 from .comfyui import ComfyUI, read_workflow
 from .inputs import Item
@@ -53,14 +53,10 @@ class PointVid:
     @cached_property
     def settings(self) -> dict[str, Any]:
         """See Method."""
-        digest = hashlib.sha256()
-        with self.path.open("rb") as file:
-            while part := file.read(1 << 22):
-                digest.update(part)
         return {
             "kind": "pointvid",
             "checkpoint": self.path.name,
-            "sha256": digest.hexdigest()[:16],
+            "sha256": file_digest(self.path)[:16],
             "steps": self.steps,
             "guidance": self.guidance,
             "size": self.size,

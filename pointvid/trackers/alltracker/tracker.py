@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from ...camera import Camera
 from ...errors import PointVidError
 from ...progress import Progress, silent
-from ...tracks import PointTracks
+from ...tracks import PointTracks, colors_at, on_screen
 from ..base import DepthMaps, Frames, check_clip
 from ..lift import lift_tracks
 from ..weights import load_weights, read_weights
@@ -80,8 +80,7 @@ class AllTracker:
         self.net.to(self.device or first.device)
         self.net.lean = False
         queries = queries.to(first.device, torch.float32)
-        column, row = queries.round().long().unbind(-1)
-        color = first[row.clamp(0, size[0] - 1), column.clamp(0, size[1] - 1)]
+        color = colors_at(first, queries)
         uv, visible = [], []
         for t, (flow, trust) in enumerate(self.net(self._images(video, first), self.steps)):
             progress(t, frames - 1, "tracking")
@@ -90,7 +89,7 @@ class AllTracker:
             visible.append(sure)
         uv[0], visible[0] = queries, torch.ones_like(visible[0])
         uv, visible = torch.stack(uv), torch.stack(visible)
-        visible &= ((uv >= -0.5) & (uv <= uv.new_tensor([size[1] - 0.5, size[0] - 0.5]))).all(-1)
+        visible &= on_screen(*uv.unbind(-1), size)
         uvd = lift_tracks(uv, visible, depth)
         unit = "relative" if depth is None else depth_unit
         return PointTracks(uvd, visible, tuple(size), camera or Camera.default(tuple(size)), unit, fps, color)

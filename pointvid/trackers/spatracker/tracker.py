@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from ...camera import Camera
 from ...errors import PointVidError
 from ...progress import Progress, silent
-from ...tracks import PointTracks
+from ...tracks import PointTracks, colors_at, on_screen
 from ..base import DepthMaps, Frames, check_clip
 from ..weights import load_weights, read_weights
 from .model import UNUSED, SpaTrackerConfig, SpaTrackerNet
@@ -91,8 +91,7 @@ class SpaTracker:
         maps = torch.stack([_resized_depth(torch.as_tensor(depth[t]), device) for t in range(frames)])
         maps = _repaired(maps)
         queries = queries.to(first.device, torch.float32)
-        column, row = queries.round().long().unbind(-1)
-        color = first[row.clamp(0, height - 1), column.clamp(0, width - 1)]
+        color = colors_at(first, queries)
 
         # Pixels scale from the corner's centre, not from the corner: so the weights are used by their authors.
         scale = queries.new_tensor([SIZE[1] / width, SIZE[0] / height])
@@ -105,7 +104,7 @@ class SpaTracker:
         uvd[0] = points[mine, 1:].to(first.device)
         uv = uvd[..., :2] / scale
         uv[0], seen[0] = queries, True
-        seen &= ((uv >= -0.5) & (uv <= uv.new_tensor([width - 0.5, height - 0.5]))).all(-1)
+        seen &= on_screen(*uv.unbind(-1), (height, width))
         seen[0] = True
         # The network's depth is not bound to be in front of the camera.
         d = uvd[..., 2:].clamp(min=0.1 * maps.min().item())
