@@ -81,10 +81,15 @@ class VideoCodec:
         return posterior.mode() * self.model.config.scaling_factor
 
     def decode(self, latents: Tensor) -> Tensor:
-        """[N,C,h,w] -> [N,3,H,W], about [-1,1]."""
+        """[N,C,h,w] -> [N,3,H,W], about [-1,1], in the weights' precision also under autocast.
+
+        Coordinates do not survive bfloat16: the small model's decoder then puts every point 15 px to the right, and
+        stage 2 would teach the denoiser to make up for that.
+        """
         parameter = next(self.model.parameters())
         latents = latents.to(parameter.device, parameter.dtype) / self.model.config.scaling_factor
-        return self.model.decode(latents).sample
+        with torch.autocast(parameter.device.type, enabled=False):
+            return self.model.decode(latents).sample
 
 
 @dataclass(frozen=True, eq=False)

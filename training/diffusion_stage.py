@@ -11,7 +11,7 @@ from accelerate import Accelerator, PartialState
 from accelerate.utils import parse_flag_from_env
 from torch import Tensor, nn
 
-from pointvid.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from pointvid.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, wants_float32
 from pointvid.denoiser.attention import plain_attention
 from pointvid.denoiser.base import base_model, decode_video, join, split
 from pointvid.denoiser.joint import JointUNet
@@ -50,7 +50,7 @@ class DiffusionStage(Stage):
         self.base, self.schedule, self.range = base_model(info.base), info.schedule, info.point_range
         # Whoever asks first decides: without this the processes of a CPU run would not know of each other.
         device = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU")).device
-        self.encoders = load_encoders(self.start, device)
+        self.encoders = load_encoders(self.start, device, torch.float32)
         for part in (self.encoders.text, self.encoders.image, self.encoders.video):
             part.model.requires_grad_(False)
         self.dataset = self._latents(config.data.shards, points, device)
@@ -129,12 +129,14 @@ class DiffusionStage(Stage):
             **self.extra,
         }
         info = self.start.info.replace(stage=self.stage_name, step=step, training=training)
-        save_checkpoint(Checkpoint(info, _half(unet), {name: _half(part) for name, part in parts.items()}), path)
+        # what a checkpoint keeps in float32 (a refitted decoder) stays so
+        parts = {name: part if wants_float32(part) else _half(part) for name, part in parts.items()}
+        save_checkpoint(Checkpoint(info, _half(unet), parts), path)
 
     def _starting_checkpoint(self) -> Checkpoint:
         model = self.config.model
         if model.checkpoint:
-            return load_checkpoint(model.checkpoint, torch.float32)
+            return load_checkpoint(model.checkpoint)
         if model.vae is None:
             raise PointVidError("model.tiny makes a model from scratch, expected model.vae: the folder train_vae wrote")
         small = load_config(SmallModel, model.tiny)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from pointvid.checkpoint import load_checkpoint, save_checkpoint
+from pointvid.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from pointvid.diffusion import Schedule
 from pointvid.encoders import load_encoders
 from pointvid.errors import PointVidError
@@ -223,6 +223,26 @@ def test_decoded_points_are_the_vaes_and_chunks_do_not_matter(stage2):
     assert torch.allclose(single, whole, atol=1e-5)
     (found,) = torch.autograd.grad(single.square().mean(), latents)
     assert torch.allclose(found, expected, atol=1e-6)
+
+
+def test_coordinates_are_decoded_in_full_precision(stage2):
+    stage, latents = stage2(), torch.randn(1, 4, 4, 8, 8)
+    expected = stage.decode_points(latents)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = stage.decode_points(latents)
+    assert torch.equal(found, expected)
+
+
+def test_a_decoder_kept_in_float32_stays_so(trained, stage2, tmp_path):
+    start = load_checkpoint(trained)
+    weight = start.parts["vae"]["decoder.conv_out.weight"].float() + 1e-6  # float16 has no such numbers
+    vae = start.parts["vae"] | {"decoder.conv_out.weight": weight}
+    path = tmp_path / "refit.safetensors"
+    save_checkpoint(Checkpoint(start.info, start.unet, start.parts | {"vae": vae}), path)
+    made = load_checkpoint(train(stage2(model={"checkpoint": str(path)}, steps=1)))
+    assert torch.equal(made.parts["vae"]["decoder.conv_out.weight"], weight)
+    others = {value.dtype for name, value in made.parts["vae"].items() if name != "decoder.conv_out.weight"}
+    assert others == {torch.float16}
 
 
 def test_xyz_is_the_cameras(stage2, shards_folder):
