@@ -62,15 +62,20 @@ def main() -> None:
     add("--report-only", action="store_true", help="write the report again from the results in --out, and stop")
     add("--shards", type=Path, help="training clips (training.synthesize)")
     add("--val-shards", type=Path, help="held-out clips, of the split val or test")
-    add("--vae", type=Path, help="diffusers folder of train_vae, or an all-in-one checkpoint")
-    add("--model", type=Path, default=CONFIGS / "tiny_model.yaml", help="YAML of the small model")
+    add("--vae", type=Path, help="diffusers folder of train_vae, or an all-in-one checkpoint; not with --base")
+    add(
+        "--base",
+        type=Path,
+        help="checkpoint of `training.augment mode=rgb_only` that all first runs start from; default: from scratch",
+    )
+    add("--model", type=Path, default=CONFIGS / "tiny_model.yaml", help="YAML of the small model; not with --base")
     add("--stage1", type=Path, default=CONFIGS / "tiny_stage1.yaml", help="config of the first run")
     add("--stage2", type=Path, default=CONFIGS / "tiny_stage2.yaml", help="config of the second run")
     add("--work", type=Path, help="folder of configs, logs, checkpoints; default OUT/work; hundreds of MB")
     add("--cache", type=Path, help="folder of latents, shared by all runs; default WORK/latents")
     add("--variants", nargs="+", choices=[v.name for v in VARIANTS], help="default: all")
     add("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of training; three or more give intervals")
-    add("--steps1", type=int, help="stage 1, from scratch; default as the config has it")
+    add("--steps1", type=int, help="first run; default as the config has it")
     add("--steps2", type=int, help="stage 2, or as many more of stage 1; default as the config has it")
     add("--batch", type=int, help="clips a step; default as each config has it")
     add("--clips", type=int, default=32, help="held-out clips to generate")
@@ -96,9 +101,11 @@ def main() -> None:
         if options.report_only:
             write_report(read_results(options.out), options.out)
         else:
-            for name in ("shards", "val_shards", "vae"):
+            for name in ("shards", "val_shards"):
                 if getattr(options, name) is None:
                     parser.error(f"--{name.replace('_', '-')} is missing")
+            if (options.vae is None) == (options.base is None):
+                parser.error("give either --vae (first runs from scratch) or --base (from a trained model)")
             outcome = ablate(_plan(options), options.jobs, options.deadline, options.end)
             for name, log in outcome.failed.items():
                 print(f"failed: {name}, see {log}")
@@ -113,7 +120,7 @@ def _plan(options: argparse.Namespace) -> Plan:
     chosen = set(options.variants or [variant.name for variant in VARIANTS]) | {REFERENCE}
     variants: tuple[Variant, ...] = tuple(variant for variant in VARIANTS if variant.name in chosen)
     work = options.work or options.out / "work"
-    same = ("shards", "val_shards", "vae", "model", "stage1", "stage2", "out")
+    same = ("shards", "val_shards", "vae", "model", "base", "stage1", "stage2", "out")
     numbers = ("clips", "sample_steps", "guidance", "spacing")
     stage1, stage2 = load_config(Augment, options.stage1), load_config(Regularize, options.stage2)
     return Plan(

@@ -14,6 +14,8 @@ import torch
 import yaml
 from scipy import stats
 
+from pointvid.checkpoint import load_checkpoint
+from pointvid.denoiser.joint import extract_base
 from pointvid.errors import PointVidError
 from pointvid.point_map import PointMap
 from pointvid.trackers.lucas_kanade import LucasKanade
@@ -33,8 +35,10 @@ from training.ablation.prepare import rewrite_points, sparse_points
 from training.ablation.report import read_results
 from training.ablation.statistics import difference, interval
 from training.ablation.variants import FIRST, VARIANTS, variant
-from training.config import Augment, Regularize
+from training.augment import AugmentStage
+from training.config import Augment, Regularize, load_config
 from training.data import Shards
+from training.loop import train
 
 
 def test_intervals_are_scipys():
@@ -343,6 +347,41 @@ def test_a_whole_ablation_and_its_report(plan, monkeypatch):
     assert len(list(plan.cache.iterdir())) == 2  # one cache for every run on the exact points, one for the others
     (plan.out / "results" / "rgb_only-1.json").unlink()
     assert read_results(plan.out)["missing"] == ["rgb_only, seed 1"]
+
+
+def trained(config, *changes):
+    """What `python -m training.augment CONFIG ...` makes."""
+    settings = load_config(Augment, config, changes)
+    return train(AugmentStage(settings))
+
+
+def test_an_ablation_from_a_base_without_points(plan, stage1_config, tmp_path, monkeypatch):
+    base = trained(stage1_config(mode="rgb_only", out=str(tmp_path / "base")))
+    plan = Plan(**{**plan.__dict__, "vae": None, "base": base, "seeds": (0,)})
+    plan = Plan(**{**plan.__dict__, "variants": tuple(variant(n) for n in ("full", "rgb_only", "no_cross_attention"))})
+    jobs = [job for job in make_jobs(plan) if job.name != "measure-codec"]  # comes before the model that it reads
+    monkeypatch.setattr("tests.training.test_ablation.make_jobs", lambda plan: jobs)
+    run_here(plan, monkeypatch)
+    assert len(list(plan.cache.iterdir())) == 1  # the base brings the one autoencoder that all use
+    assert not plan.settings()["vae"]
+    whole = load_checkpoint(base)
+    for kind in ("spatial", "none"):
+        start = load_checkpoint(plan.work / "models" / f"{kind}.safetensors")
+        assert start.info.stage == "initial"
+        assert start.info.config.entry_attention == kind
+        video = extract_base(start.unet, start.info.config)
+        expected = extract_base(whole.unet, whole.info.config)
+        assert all(torch.equal(video[key], value) for key, value in expected.items())
+        assert not start.unet["conv_out.weight"][4:].any()  # no points yet
+        assert start.unet["conv_out.weight"][:4].any()
+    made = load_checkpoint(plan.first("joint", 0))
+    assert made.unet["conv_out.weight"][4:].any()
+
+
+def test_a_base_that_knows_points_is_refused(plan, stage1_config):
+    joint = trained(stage1_config())
+    with pytest.raises(PointVidError, match="was trained with mode joint, expected rgb_only"):
+        prepare(Plan(**{**plan.__dict__, "vae": None, "base": joint}))
 
 
 @pytest.mark.slow

@@ -82,6 +82,11 @@ def _opening(results: dict[str, Any]) -> str:
         f"variant; seeds {_list(results['seeds'])}; {len(results['captions'])} held-out synthetic clips with exact "
         f"points, on {escape(_list(results['device']))}. Reported as it came out.</p>"
     )
+    if settings.get("base"):
+        text += (
+            f"<p>All start from one model that was trained without points ({escape(Path(settings['base']).name)}), "
+            "as the paper's start from a published one; seeds are of what comes after it.</p>"
+        )
     for name, path in settings["given"].items():
         text += (
             f"<p>First run <b>{name}</b> was not trained here: all seeds start from {escape(Path(path).name)}, differ "

@@ -16,7 +16,7 @@ from pointvid.files import atomic_path
 from ..config import Augment, Regularize, Run, load_config, save_config
 from ..data import MANIFEST
 from .jobs import Job
-from .prepare import prepare_model, prepare_vae
+from .prepare import prepare_model, prepare_start, prepare_vae
 from .variants import FIRST, Variant
 
 REFERENCES = ("truth", "codec")
@@ -36,6 +36,8 @@ class Plan:
         spacing: pixels between the tracks of the sparse variants.
         set1, set2: further `key=value` of the two runs.
         given: checkpoints that stand in for first runs, by name in `FIRST`, the same for all seeds.
+        base: a checkpoint of `mode: rgb_only` from which every first run starts, as the paper's do from a published
+            model; it brings its autoencoder and shape. None: from scratch, with `vae` and `model`.
     """
 
     out: Path
@@ -43,7 +45,7 @@ class Plan:
     cache: Path
     shards: Path
     val_shards: Path
-    vae: Path
+    vae: Path | None
     model: Path
     stage1: Path
     stage2: Path
@@ -60,6 +62,7 @@ class Plan:
     set1: tuple[str, ...] = ()
     set2: tuple[str, ...] = ()
     given: Mapping[str, Path] = field(default_factory=dict)
+    base: Path | None = None
     encode_jobs: int = 1
 
     def settings(self) -> dict[str, Any]:
@@ -100,10 +103,13 @@ def prepare(plan: Plan) -> None:
                 f"{plan.out} holds an ablation with other settings ({key} is {now[key]}, was {before.get(key)}); "
                 "give the same ones to go on, or another --out"
             )
-    if not (plan.work / "vae" / "config.json").is_file():
+    if plan.base is None and not (plan.work / "vae" / "config.json").is_file():
         prepare_vae(plan.vae, plan.work / "vae")
     for name in {FIRST[variant.first].entry_attention for variant in plan.variants}:
-        prepare_model(plan.model, name, _model(plan, name))
+        if plan.base is None:
+            prepare_model(plan.model, name, _model(plan, name))
+        elif not _start(plan, name).is_file():
+            prepare_start(plan.base, name, _start(plan, name))
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(plan.settings(), indent=1), encoding="utf-8")
 
@@ -121,15 +127,18 @@ def make_jobs(plan: Plan) -> list[Job]:
 
 
 def first_config(plan: Plan, name: str, seed: int) -> Augment:
-    """Stage 1 from scratch."""
+    """Stage 1, from scratch or from the base."""
     first = FIRST[name]
+    if plan.base is None:
+        start = [f"model.tiny={_model(plan, first.entry_attention)}", f"model.vae={plan.work / 'vae'}"]
+    else:
+        start = [f"model.checkpoint={_start(plan, first.entry_attention)}", "model.tiny=null", "model.vae=null"]
     return load_config(
         Augment,
         plan.stage1,
         [
-            f"model.tiny={_model(plan, first.entry_attention)}",
-            f"model.vae={plan.work / 'vae'}",
             "model.checkpoint=null",
+            *start,
             f"steps={plan.steps1}",
             f"batch_size={plan.batch1}",
             *_shared(plan, f"first-{name}", first.points, seed),
@@ -217,8 +226,12 @@ def _data_jobs(plan: Plan, points: str) -> Iterator[Job]:
         name = f"latents-{points}-{rank}"
         mark = plan.work / "marks" / f"{name}-of-{plan.encode_jobs}"
         command = ["-m", "training.ablation.prepare", "latents", "--shards", str(shards)]
-        command += ["--vae", str(plan.work / "vae"), "--model", str(plan.model), "--cache", str(plan.cache)]
-        command += ["--rank", str(rank), "--ranks", str(plan.encode_jobs), "--mark", str(mark)]
+        if plan.base is None:
+            command += ["--vae", str(plan.work / "vae"), "--model", str(plan.model)]
+        else:
+            command += ["--checkpoint", str(plan.base)]
+        command += ["--cache", str(plan.cache), "--rank", str(rank), "--ranks", str(plan.encode_jobs)]
+        command += ["--mark", str(mark)]
         yield Job(name, command, mark, _log(plan, name), needs)
 
 
@@ -252,6 +265,10 @@ def _shards(plan: Plan, points: str) -> Path:
 
 def _model(plan: Plan, entry_attention: str) -> Path:
     return plan.work / "models" / f"{entry_attention}.yaml"
+
+
+def _start(plan: Plan, entry_attention: str) -> Path:
+    return plan.work / "models" / f"{entry_attention}.safetensors"
 
 
 def _log(plan: Plan, name: str) -> Path:

@@ -2,18 +2,21 @@
 
 python -m training.ablation.prepare points   --shards S --out FOLDER --interpolation absolute --spacing 4
 python -m training.ablation.prepare latents  --shards S --vae V --model M --cache C --rank 0 --ranks 4 --mark FILE
+python -m training.ablation.prepare latents  --shards S --checkpoint BASE --cache C --rank 0 --ranks 4 --mark FILE
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from accelerate import PartialState
 
-from pointvid.checkpoint import load_checkpoint
+from pointvid.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from pointvid.denoiser.joint import expand_base, extract_base
 from pointvid.densify import INTERPOLATIONS, densify
 from pointvid.encoders import load_encoders
 from pointvid.errors import PointVidError
@@ -50,6 +53,25 @@ def prepare_model(source: Path, entry_attention: str, path: Path) -> None:
     save_config(small.model_copy(update={"entry_attention": entry_attention}), path)
 
 
+def prepare_start(base: Path, entry_attention: str, path: Path) -> None:
+    """What stage 1 starts from: the video half of a trained checkpoint, widened by an untrained point half.
+
+    This is what `pointvid convert` makes of a published model: at first the point half predicts zero and the video
+    half is the base's.
+
+    Raises:
+        PointVidError: `base` was trained with points; cutting them off would not make it a model that never saw any.
+    """
+    checkpoint = load_checkpoint(base)
+    mode = checkpoint.info.training.get("config", {}).get("mode")
+    if mode != "rgb_only":
+        raise PointVidError(f"base {base.name}: was trained with mode {mode}, expected rgb_only (training.augment)")
+    config = replace(checkpoint.info.config, entry_attention=entry_attention)
+    unet = expand_base(extract_base(checkpoint.unet, checkpoint.info.config), config)
+    info = checkpoint.info.replace(config=config, stage="initial", step=0, training={"base": base.name})
+    save_checkpoint(Checkpoint(info, unet, checkpoint.parts), path)
+
+
 def sparse_points(point_map: PointMap, object_map: torch.Tensor | None, interpolation: str, spacing: int) -> PointMap:
     """Every `spacing`-th row and column of an exact point map, and the rest filled in as the data set's builder does.
 
@@ -80,11 +102,11 @@ def rewrite_points(source: Path, out: Path, interpolation: str, spacing: int) ->
     write_manifest(out, manifest)
 
 
-def encode_latents(shards: Path, vae: Path, model: Path, cache: Path, rank: int, ranks: int) -> None:
+def encode_latents(shards: Path, start: Checkpoint, cache: Path, rank: int, ranks: int) -> None:
     """One rank's share of the latents that `cache.build` keeps for models whose other encoders are trained."""
-    start = make_small_model(load_config(SmallModel, model), load_vae(vae), seed=0)
     device = PartialState().device
-    build(Shards(shards), cache, load_encoders(start, device), start.info.point_range, True, device, rank, ranks)
+    encoders = load_encoders(start, device, torch.float32)
+    build(Shards(shards), cache, encoders, start.info.point_range, True, device, rank, ranks)
 
 
 def main() -> None:
@@ -96,8 +118,10 @@ def main() -> None:
     points.add_argument("--interpolation", choices=INTERPOLATIONS, required=True)
     points.add_argument("--spacing", type=int, default=4)
     latents = commands.add_parser("latents", help="encode the latents that all runs read")
-    for name in ("--vae", "--model", "--cache", "--mark"):
+    for name in ("--cache", "--mark"):
         latents.add_argument(name, type=Path, required=True)
+    for name in ("--vae", "--model", "--checkpoint"):
+        latents.add_argument(name, type=Path)
     latents.add_argument("--rank", type=int, default=0)
     latents.add_argument("--ranks", type=int, default=1)
     for command in (points, latents):
@@ -107,7 +131,11 @@ def main() -> None:
         if options.command == "points":
             rewrite_points(options.shards, options.out, options.interpolation, options.spacing)
         else:
-            encode_latents(options.shards, options.vae, options.model, options.cache, options.rank, options.ranks)
+            if options.checkpoint:
+                start = load_checkpoint(options.checkpoint)
+            else:
+                start = make_small_model(load_config(SmallModel, options.model), load_vae(options.vae), seed=0)
+            encode_latents(options.shards, start, options.cache, options.rank, options.ranks)
             with atomic_path(options.mark) as temporary:
                 temporary.write_text("latents encoded\n", encoding="utf-8")
     except PointVidError as error:

@@ -1,6 +1,6 @@
 """What is compared: each variant is two training runs of equal length, told apart by a few settings.
 
-    first run (steps1):   stage 1 from scratch
+    first run (steps1):   stage 1, from scratch or from one base that all share
     second run (steps2):  stage 2, or stage 1 continued with stage 2's optimizer, from what the first run made
 
 Variants that share their first run share its weights, seed by seed: they differ in the second run alone.
@@ -14,7 +14,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class First:
-    """Stage 1 from scratch.
+    """Stage 1.
 
     Attributes:
         entry_attention: of the small model (`pointvid.denoiser.entry`).
