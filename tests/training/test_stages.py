@@ -191,6 +191,14 @@ def test_stage_two_runs_for_every_grad_step(stage2):
         assert stage.model.training
 
 
+def test_every_log_row_holds_the_gradient_norms(stage2):
+    stage = stage2(steps=5, log_every=2, save_every=5)
+    train(stage)
+    rows = (stage.config.out / "log.csv").read_text(encoding="utf-8").split("\n")[:-1]
+    assert [row.split(",")[0] for row in rows] == ["2", "4", "5"]
+    assert all("gradient/rigid=" in row and "gradient/ddim=" in row for row in rows)
+
+
 def test_gradient_goes_through_the_chosen_step_only(stage2):
     stage = stage2(grad_step="last", ddim_steps=5, start=[0.6, 0.6])
     batch, passes = first_batch(stage), []
@@ -319,11 +327,12 @@ def test_latents_are_kept_and_know_their_vae(stage1, vae_folder, tmp_path):
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == files
     from training.small_model import load_vae
 
-    other = load_vae(vae_folder)
-    with torch.no_grad():
-        other.decoder.conv_in.weight.mul_(1.5)
-    other.save_pretrained(tmp_path / "vae2")
-    assert stage1(f"model.vae={tmp_path / 'vae2'}").dataset.folder != folder
+    for part, same in (("decoder", True), ("encoder", False)):  # latents know nothing of the decoder
+        other = load_vae(vae_folder)
+        with torch.no_grad():
+            getattr(other, part).conv_in.weight.mul_(1.5)
+        other.save_pretrained(tmp_path / part)
+        assert (stage1(f"model.vae={tmp_path / part}").dataset.folder == folder) == same
 
 
 def test_memory_does_not_grow_with_the_number_of_ddim_steps(stage2):
