@@ -72,6 +72,7 @@ VARIANTS = (
     Variant("no_regularization", "(iii) points without regularization", "paper", stage="augment"),
     Variant("no_cross_attention", "(iv) without channel cross-attention", "paper", first="entry_none"),
     Variant("no_diffusion_loss", "(v) regularization without diffusion loss", "paper", changes={"weights.ddim": 0.0}),
+    Variant("no_velocity", "without equation 1's velocity term", changes={"weights.velocity": 0.0}),
     Variant("grad_last", "gradient in the last DDIM step (the paper's words)", changes={"grad_step": "last"}),
     Variant("grad_random", "gradient in a random DDIM step", changes={"grad_step": "random"}),
     Variant("entry_temporal", "cross-attention over time", first="entry_temporal"),
