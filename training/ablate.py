@@ -89,6 +89,7 @@ def main() -> None:
         metavar="NAME=CHECKPOINT",
         help=f"use this stage-1 checkpoint for all seeds instead of a first run; names: {', '.join(FIRST)}",
     )
+    add("--share-first", action="store_true", help="train each first run once; the seeds are of the second run alone")
     add("--set1", nargs="*", default=[], metavar="KEY=VALUE", help="further settings of the first runs")
     add("--set2", nargs="*", default=[], metavar="KEY=VALUE", help="further settings of the second runs")
     add("--jobs", type=int, default=1, help="processes side by side, of one thread each; they share the device")
@@ -135,6 +136,7 @@ def _plan(options: argparse.Namespace) -> Plan:
         set1=tuple(options.set1),
         set2=tuple(options.set2),
         given=_given(options.first),
+        share_first=options.share_first,
         encode_jobs=max(1, min(options.jobs, len(read_manifest(options.shards)["shards"]))),
         **{name: getattr(options, name) for name in (*same, *numbers)},
     )

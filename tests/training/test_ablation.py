@@ -293,6 +293,17 @@ def test_a_given_checkpoint_takes_the_place_of_first_runs(plan, tmp_path):
     assert given.settings()["given"] == {"joint": str(tmp_path / "stage1.safetensors")}
 
 
+def test_a_first_run_can_be_shared_by_all_seeds(plan):
+    shared = Plan(**{**plan.__dict__, "share_first": True})
+    names = {job.name: job for job in make_jobs(shared)}
+    assert "first-joint-0" in names
+    assert "first-joint-1" not in names
+    assert names["full-1"].needs == ("first-joint-0",)
+    config = second_config(shared, variant("full"), 1)
+    assert config.seed == 1
+    assert config.model.checkpoint == shared.first("joint", 0) == shared.first("joint", 1)
+
+
 def test_other_settings_do_not_go_into_the_same_folder(plan):
     prepare(plan)
     changed = Plan(**{**plan.__dict__, "steps1": 3})

@@ -36,6 +36,7 @@ class Plan:
         spacing: pixels between the tracks of the sparse variants.
         set1, set2: further `key=value` of the two runs.
         given: checkpoints that stand in for first runs, by name in `FIRST`, the same for all seeds.
+        share_first: train each first run once, with the first seed; all seeds go on from it.
         base: a checkpoint of `mode: rgb_only` from which every first run starts, as the paper's do from a published
             model; it brings its autoencoder and shape. None: from scratch, with `vae` and `model`.
     """
@@ -62,6 +63,7 @@ class Plan:
     set1: tuple[str, ...] = ()
     set2: tuple[str, ...] = ()
     given: Mapping[str, Path] = field(default_factory=dict)
+    share_first: bool = False
     base: Path | None = None
     encode_jobs: int = 1
 
@@ -80,7 +82,11 @@ class Plan:
 
     def first(self, name: str, seed: int) -> Path:
         """What a first run makes, or what was given in its place."""
-        return self.given.get(name) or self.checkpoint(f"first-{name}", seed)
+        return self.given.get(name) or self.checkpoint(f"first-{name}", self.first_seed(seed))
+
+    def first_seed(self, seed: int) -> int:
+        """The seed of the first run that this seed's second run goes on from."""
+        return self.seeds[0] if self.share_first else seed
 
     def checkpoint(self, run: str, seed: int) -> Path:
         """What a training run makes."""
@@ -191,10 +197,11 @@ def _shared(plan: Plan, run: str, points: str, seed: int) -> list[str]:
 def _variant_jobs(plan: Plan, variant: Variant, seed: int) -> Iterator[Job]:
     data = list(_data_jobs(plan, FIRST[variant.first].points))
     yield from data
-    first, name = f"first-{variant.first}-{seed}", f"{variant.name}-{seed}"
+    first_seed = plan.first_seed(seed)
+    first, name = f"first-{variant.first}-{first_seed}", f"{variant.name}-{seed}"
     needs = tuple(job.name for job in data)
     if variant.first not in plan.given:
-        yield _training(plan, first, first_config(plan, variant.first, seed), "augment", needs)
+        yield _training(plan, first, first_config(plan, variant.first, first_seed), "augment", needs)
         needs = (first,)
     yield _training(plan, name, second_config(plan, variant, seed), variant.stage, needs)
     source = "joint" if variant.has_points else "video"
