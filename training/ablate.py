@@ -121,11 +121,12 @@ def _plan(options: argparse.Namespace) -> Plan:
     chosen = set(options.variants or [variant.name for variant in VARIANTS]) | {REFERENCE}
     variants: tuple[Variant, ...] = tuple(variant for variant in VARIANTS if variant.name in chosen)
     work = options.work or options.out / "work"
-    same = ("shards", "val_shards", "vae", "model", "base", "stage1", "stage2", "out")
+    same = ("shards", "val_shards", "vae", "base", "stage1", "stage2", "out")
     numbers = ("clips", "sample_steps", "guidance", "spacing")
     stage1, stage2 = load_config(Augment, options.stage1), load_config(Regularize, options.stage2)
     return Plan(
         work=work,
+        model=None if options.base else options.model,
         cache=options.cache or work / "latents",
         variants=variants,
         seeds=tuple(options.seeds),

@@ -293,6 +293,12 @@ def test_a_given_checkpoint_takes_the_place_of_first_runs(plan, tmp_path):
     assert given.settings()["given"] == {"joint": str(tmp_path / "stage1.safetensors")}
 
 
+def test_published_settings_hold_no_path_of_the_machine(plan, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert plan.settings()["stage1"] == "s1.yaml"
+    assert not {"out", "work", "cache"} & set(plan.settings())
+
+
 def test_a_first_run_can_be_shared_by_all_seeds(plan):
     shared = Plan(**{**plan.__dict__, "share_first": True})
     names = {job.name: job for job in make_jobs(shared)}

@@ -47,7 +47,7 @@ class Plan:
     shards: Path
     val_shards: Path
     vae: Path | None
-    model: Path
+    model: Path | None
     stage1: Path
     stage2: Path
     variants: tuple[Variant, ...]
@@ -68,9 +68,9 @@ class Plan:
     encode_jobs: int = 1
 
     def settings(self) -> dict[str, Any]:
-        """What decides the numbers, as JSON."""
+        """What decides the numbers, as JSON; paths as seen from the working folder, as the report is published."""
         plain = {key: value for key, value in asdict(self).items() if key not in _FREE}
-        return json.loads(json.dumps(plain, default=str))
+        return json.loads(json.dumps(plain, default=_shown))
 
     def result(self, name: str, seed: int | None = None) -> Path:
         """Where the figures of a variant, or of a reference, are."""
@@ -260,6 +260,10 @@ def _measuring(
     command += ["--videos", str(videos)] if videos else []
     command += ["--followed", str(plan.result("truth"))] if source != "truth" else []
     return Job(name, command, out, _log(plan, name), needs, late=True)
+
+
+def _shown(path: Path) -> str:
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def _assignments(changes: dict[str, Any]) -> list[str]:
