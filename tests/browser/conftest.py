@@ -39,9 +39,11 @@ class Server:
         flags = "--cpu --disable-api-nodes --disable-auto-launch --cache-lru 100 --listen 127.0.0.1"
         folders = ("--base-directory", base, "--database-url", f"sqlite:///{base}/user/comfyui.db")
         command = (sys.executable, "main.py", *flags.split(), "--port", port, *folders)
+        # Tests that rendered in this process have chosen its OpenGL; the server chooses its own.
+        environment = {key: value for key, value in os.environ.items() if key != "PYOPENGL_PLATFORM"}
         with self.log.open("w", encoding="utf-8") as log:
             self._process = subprocess.Popen(
-                [str(part) for part in command], cwd=comfyui, stdout=log, stderr=subprocess.STDOUT
+                [str(part) for part in command], cwd=comfyui, stdout=log, stderr=subprocess.STDOUT, env=environment
             )
         try:
             self._wait()
