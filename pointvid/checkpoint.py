@@ -166,7 +166,7 @@ def load_info(path: str | PathLike) -> CheckpointInfo:
 
 def wants_float32(weights: Mapping[str, Tensor]) -> bool:
     """Whether a part keeps some weights in float32 beside shorter ones: half precision would show in what it makes."""
-    dtypes = {value.dtype for value in weights.values()}
+    dtypes = {value.dtype for value in weights.values() if value.is_floating_point()}
     return torch.float32 in dtypes and len(dtypes) > 1
 
 

@@ -142,7 +142,7 @@ def train(stage: Stage, export_only: bool = False) -> Path:
         step += 1
         bar.update()
 
-        if step % config.log_every == 0 or step == config.steps:
+        if is_logged(config, step):
             values = {name: accelerator.reduce(value, "mean").item() for name, value in figures.items()}
             values |= {"lr": rate, "grad_norm": float(norm)}
             accelerator.log(values, step)
@@ -169,6 +169,11 @@ def train(stage: Stage, export_only: bool = False) -> Path:
         stage.export(weights, path, step)
     accelerator.end_training()
     return path
+
+
+def is_logged(config: Any, done: int) -> bool:
+    """Whether the step that is the `done`-th, counted from 1, writes a row of the log."""
+    return done % config.log_every == 0 or done == config.steps
 
 
 def make_optimizer(parameters: list[nn.Parameter], config: Optimizer) -> torch.optim.Optimizer:

@@ -25,6 +25,7 @@ from .calibrate import Calibration, gradient_norm
 from .cli import run
 from .config import Regularize
 from .diffusion_stage import DiffusionStage
+from .loop import is_logged
 
 
 class RegularizeStage(DiffusionStage):
@@ -62,7 +63,7 @@ class RegularizeStage(DiffusionStage):
         norms = {}
         # each norm goes back through the decoder once more, so only where somebody reads them
         calibrating = config.weights.calibrate_by == "gradient" and not self.calibration.done
-        if (step + 1) % config.log_every == 0 or step + 1 == config.steps or calibrating:
+        if is_logged(config, step + 1) or calibrating:
             norms = {name: gradient_norm(value, predictions[name]) for name, value in terms.items()}
         weights = self.calibration.weights(terms, norms)
         loss = sum(weights[name] * value for name, value in terms.items())
