@@ -89,7 +89,14 @@ def main() -> None:
         metavar="NAME=CHECKPOINT",
         help=f"use this stage-1 checkpoint for all seeds instead of a first run; names: {', '.join(FIRST)}",
     )
-    add("--share-first", action="store_true", help="train each first run once; the seeds are of the second run alone")
+    add(
+        "--share-first",
+        type=int,
+        nargs="?",
+        const=0,
+        metavar="SEED",
+        help="train each first run once, with this seed (0); --seeds are then of the second run alone",
+    )
     add("--set1", nargs="*", default=[], metavar="KEY=VALUE", help="further settings of the first runs")
     add("--set2", nargs="*", default=[], metavar="KEY=VALUE", help="further settings of the second runs")
     add("--jobs", type=int, default=1, help="processes side by side, of one thread each; they share the device")

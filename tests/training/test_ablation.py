@@ -300,14 +300,16 @@ def test_published_settings_hold_no_path_of_the_machine(plan, tmp_path, monkeypa
 
 
 def test_a_first_run_can_be_shared_by_all_seeds(plan):
-    shared = Plan(**{**plan.__dict__, "share_first": True})
+    shared = Plan(**{**plan.__dict__, "share_first": 7})
     names = {job.name: job for job in make_jobs(shared)}
-    assert "first-joint-0" in names
-    assert "first-joint-1" not in names
-    assert names["full-1"].needs == ("first-joint-0",)
+    assert "first-joint-7" in names
+    assert not {"first-joint-0", "first-joint-1"} & set(names)
+    assert names["full-1"].needs == ("first-joint-7",)
     config = second_config(shared, variant("full"), 1)
     assert config.seed == 1
     assert config.model.checkpoint == shared.first("joint", 0) == shared.first("joint", 1)
+    # going on with other seeds goes on from the same first run
+    assert Plan(**{**shared.__dict__, "seeds": (5, 6)}).first("joint", 5) == shared.first("joint", 0)
 
 
 def test_other_settings_do_not_go_into_the_same_folder(plan):

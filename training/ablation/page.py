@@ -82,10 +82,10 @@ def _opening(results: dict[str, Any]) -> str:
         f"variant; seeds {_list(results['seeds'])}; {len(results['captions'])} held-out synthetic clips with exact "
         f"points, on {escape(_list(results['device']))}. Reported as it came out.</p>"
     )
-    if settings.get("share_first"):
+    if settings.get("share_first") is not None:
         text += (
-            "<p>Each first run was trained once, with the first seed: the seeds differ in the second run alone, and so "
-            "do the intervals over them. Of variants with a first run of their own (RGB only, no cross-attention) they "
+            f"<p>Each first run was trained once, with seed {settings['share_first']}: the seeds differ in the second run "
+            "alone, and so do the intervals over them. Of variants with a first run of their own (RGB only, no cross-attention) they "
             "do not say what another first run would have given.</p>"
         )
     if settings.get("base"):

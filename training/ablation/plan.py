@@ -36,7 +36,7 @@ class Plan:
         spacing: pixels between the tracks of the sparse variants.
         set1, set2: further `key=value` of the two runs.
         given: checkpoints that stand in for first runs, by name in `FIRST`, the same for all seeds.
-        share_first: train each first run once, with the first seed; all seeds go on from it.
+        share_first: train each first run once, with this seed; all seeds go on from it. None: one per seed.
         base: a checkpoint of `mode: rgb_only` from which every first run starts, as the paper's do from a published
             model; it brings its autoencoder and shape. None: from scratch, with `vae` and `model`.
     """
@@ -63,7 +63,7 @@ class Plan:
     set1: tuple[str, ...] = ()
     set2: tuple[str, ...] = ()
     given: Mapping[str, Path] = field(default_factory=dict)
-    share_first: bool = False
+    share_first: int | None = None
     base: Path | None = None
     encode_jobs: int = 1
 
@@ -86,7 +86,7 @@ class Plan:
 
     def first_seed(self, seed: int) -> int:
         """The seed of the first run that this seed's second run goes on from."""
-        return self.seeds[0] if self.share_first else seed
+        return seed if self.share_first is None else self.share_first
 
     def checkpoint(self, run: str, seed: int) -> Path:
         """What a training run makes."""
