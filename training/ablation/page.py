@@ -84,9 +84,9 @@ def _opening(results: dict[str, Any]) -> str:
     )
     if settings.get("share_first") is not None:
         text += (
-            f"<p>Each first run was trained once, with seed {settings['share_first']}: the seeds differ in the second run "
-            "alone, and so do the intervals over them. Of variants with a first run of their own (RGB only, no cross-attention) they "
-            "do not say what another first run would have given.</p>"
+            f"<p>Each first run was trained once, with seed {settings['share_first']}: the seeds differ in the second "
+            "run alone, and so do the intervals over them. Of variants with a first run of their own (RGB only, no "
+            "cross-attention) they do not say what another first run would have given.</p>"
         )
     if settings.get("base"):
         text += (
