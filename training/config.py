@@ -140,7 +140,9 @@ class Regularize(Run):
     space: Literal["xyz", "uvd"] = "xyz"
     neighbours: int = Field(8, ge=1, description="k of the rigidity graph")
     max_points: int = Field(4096, ge=16, description="foreground pixels that the geometric losses look at, a clip")
-    decode_chunk: int = Field(2, ge=1, description="frames decoded at a time, recomputed in the backward pass")
+    decode_chunk: int = Field(
+        2, ge=1, description="frames decoded at a time, recomputed in the backward pass if the batch has more"
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Regularize:

@@ -109,11 +109,14 @@ class RegularizeStage(DiffusionStage):
         raise AssertionError("the rollout ends with its chosen step")
 
     def decode_points(self, latents: Tensor) -> Tensor:
-        """[B,4,T,h,w] -> (u, v, depth) [B,T,H,W,3], a few frames at a time, recomputed in the backward pass."""
+        """[B,4,T,h,w] -> (u, v, depth) [B,T,H,W,3]; `decode_chunk` frames at a time, recomputed in the backward pass."""
         batch, frames = latents.shape[0], latents.shape[2]
         flat = latents.transpose(1, 2).flatten(0, 1)
-        decode = self.encoders.video.decode
-        parts = [checkpoint(decode, part, use_reentrant=False) for part in flat.split(self.config.decode_chunk)]
+        decode, chunk = self.encoders.video.decode, self.config.decode_chunk
+        if len(flat) <= chunk:  # everything fits: nothing is gained by computing it twice
+            parts = [decode(flat)]
+        else:
+            parts = [checkpoint(decode, part, use_reentrant=False) for part in flat.split(chunk)]
         return self.range.decode_uvd(torch.cat(parts).float().unflatten(0, (batch, frames)))
 
     def to_space(self, uvd: Tensor, intrinsics: Tensor) -> Tensor:

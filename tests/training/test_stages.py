@@ -222,14 +222,15 @@ def test_gradient_goes_through_the_chosen_step_only(stage2):
     assert torch.allclose(slope, -((1 - alpha) ** 0.5) * torch.ones_like(slope), atol=1e-6)
 
 
-def test_decoded_points_are_the_vaes_and_chunks_do_not_matter(stage2):
-    stage, latents = stage2(), torch.randn(2, 4, 4, 8, 8, requires_grad=True)
-    whole = stage.decode_points(latents)
+@pytest.mark.parametrize("chunk", [1, 3])
+def test_decoded_points_are_the_vaes_and_chunks_do_not_matter(stage2, chunk):
+    stage, latents = stage2(decode_chunk=8), torch.randn(2, 4, 4, 8, 8, requires_grad=True)
+    whole = stage.decode_points(latents)  # 8 frames in one piece: nothing is recomputed
     (expected,) = torch.autograd.grad(whole.square().mean(), latents)
-    stage.config = stage.config.model_copy(update={"decode_chunk": 1})
-    single = stage.decode_points(latents)
-    assert torch.allclose(single, whole, atol=1e-5)
-    (found,) = torch.autograd.grad(single.square().mean(), latents)
+    stage.config = stage.config.model_copy(update={"decode_chunk": chunk})
+    parts = stage.decode_points(latents)
+    assert torch.allclose(parts, whole, atol=1e-5)
+    (found,) = torch.autograd.grad(parts.square().mean(), latents)
     assert torch.allclose(found, expected, atol=1e-6)
 
 
