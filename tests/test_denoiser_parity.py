@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from pointvid.denoiser.attention import sdpa
+from pointvid.denoiser.attention import cpu_attention, sdpa
 from pointvid.denoiser.config import UNetConfig
 from pointvid.denoiser.unet import VideoUNet
 from pointvid.errors import PointVidError
@@ -176,6 +176,23 @@ def test_attention_and_layers_are_injected():
         unet(**tiny.inputs(1, 3, 8, 8))
     # every attention of the reference, in one function
     assert len(calls) == sum(type(m).__name__ == "Attention" for m in reference.modules())
+
+
+@pytest.mark.parametrize("attention", [sdpa, cpu_attention])
+@pytest.mark.parametrize("keys", [5, 70])
+def test_attention_is_its_definition(attention, keys):
+    q, k, v = (torch.randn(2, n, 8, requires_grad=True) for n in (6, keys, keys))
+    expected = torch.zeros(2, 6, 8, dtype=torch.float64)
+    for b in range(2):
+        for head in (slice(0, 4), slice(4, 8)):
+            scores = q[b, :, head].double() @ k[b, :, head].double().T / 2
+            weights = scores.exp() / scores.exp().sum(1, keepdim=True)
+            expected[b, :, head] = weights @ v[b, :, head].double()
+    found = attention(q, k, v, 2)
+    torch.testing.assert_close(found.double(), expected, atol=1e-5, rtol=1e-5)
+    gradients = (torch.autograd.grad(result.sin().sum(), (q, k, v)) for result in (found, expected))
+    for a, b in zip(*gradients):
+        torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)
 
 
 def test_sdpa_splits_batches_that_cuda_refuses(monkeypatch):

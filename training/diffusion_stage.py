@@ -12,7 +12,7 @@ from accelerate.utils import parse_flag_from_env
 from torch import Tensor, nn
 
 from pointvid.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, wants_float32
-from pointvid.denoiser.attention import plain_attention
+from pointvid.denoiser.attention import cpu_attention
 from pointvid.denoiser.base import base_model, decode_video, join, split
 from pointvid.denoiser.joint import JointUNet
 from pointvid.encoders import load_encoders
@@ -169,7 +169,7 @@ class DiffusionStage(Stage):
 
     def _denoiser(self, device: torch.device) -> Denoiser:
         settings, trained = self.config.model, self.config.model.train_encoders
-        attention = {"attention": plain_attention} if device.type == "cpu" else {}
+        attention = {"attention": cpu_attention} if device.type == "cpu" else {}
         unet: JointUNet = self.base.build(self.start.info.config, **attention)
         unet.load_state_dict(self.start.unet)
         unet.enable_checkpointing(settings.gradient_checkpointing)

@@ -109,7 +109,7 @@ class RegularizeStage(DiffusionStage):
         raise AssertionError("the rollout ends with its chosen step")
 
     def decode_points(self, latents: Tensor) -> Tensor:
-        """[B,4,T,h,w] -> (u, v, depth) [B,T,H,W,3]; `decode_chunk` frames at a time, recomputed in the backward pass."""
+        """[B,4,T,h,w] -> (u, v, depth) [B,T,H,W,3]; `decode_chunk` frames at a time, recomputed going backward."""
         batch, frames = latents.shape[0], latents.shape[2]
         flat = latents.transpose(1, 2).flatten(0, 1)
         decode, chunk = self.encoders.video.decode, self.config.decode_chunk

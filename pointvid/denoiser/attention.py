@@ -16,6 +16,7 @@ AttentionFunction = Callable[[Tensor, Tensor, Tensor, int], Tensor]
 
 # CUDA's fused kernels put the batch in a grid dimension that ends at 65535.
 _LARGEST_BATCH = 2**15
+_FEW_KEYS = 64
 
 
 def sdpa(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
@@ -28,8 +29,14 @@ def sdpa(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
     return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
 
 
-def plain_attention(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
-    """`sdpa` written out. Its backward pass is several times faster on a CPU where sequences are a few dozen tokens."""
+def cpu_attention(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
+    """`sdpa`, or the same written out where `sdpa` takes longer to train on a CPU: with few keys, or in half precision.
+
+    Time of `sdpa`, forward and backward, over the written one's, at 16, 64, 256 keys: 1.3, 0.85, 0.4 in float32,
+    9, 5, 2 in bfloat16.
+    """
+    if q.dtype == torch.float32 and k.shape[1] >= _FEW_KEYS:
+        return sdpa(q, k, v, heads)
     q, k, v = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (q, k, v))
     weights = torch.softmax(q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5, -1)
     return (weights @ v).transpose(1, 2).flatten(2)
