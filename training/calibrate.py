@@ -48,13 +48,10 @@ class Calibration:
 
     def _solve(self, scale: dict[str, float]) -> dict[str, float]:
         config = self.config
-        c = {
-            "position": 1.0 if config.position is None else config.position,
-            "velocity": _ratio(scale["position"], scale["velocity"]) if config.velocity is None else config.velocity,
-            "acceleration": _ratio(scale["position"], scale["acceleration"])
-            if config.acceleration is None
-            else config.acceleration,
-        }
+        c = {"position": 1.0 if config.position is None else config.position}
+        for name in ("velocity", "acceleration", "background"):
+            given = getattr(config, name)
+            c[name] = _ratio(scale["position"], scale[name]) if given is None else given
         recon = sum(c[name] * scale[name] for name in c)
         # Without a diffusion loss there is nothing to compare with: the terms are then brought to 1.
         reference = config.share * scale.get("ddim", 1.0)

@@ -123,6 +123,7 @@ class Weights(Strict):
     position: float | None = Field(None, ge=0, description="c0 of equation 1")
     velocity: float | None = Field(None, ge=0, description="c1")
     acceleration: float | None = Field(None, ge=0, description="c2")
+    background: float | None = Field(None, ge=0, description="of equation 1 where the true P has no foreground")
     calibrate_by: Literal["value", "gradient"] = "value"
     calibration_batches: int = Field(4, ge=1)
     share: float = Field(1.0, gt=0, description="scale of L_recon and L_rigid against L_ddim after calibration")

@@ -5,6 +5,10 @@
 L_ddim is stage 1's loss. For the other two, clean latents z are noised to z_t and denoised to z_0 by DDIM, with
 gradient in one step only; the point half of z_0 is decoded by the frozen VAE to P~, in (x, y, z); L_recon (equation 1)
 compares it with the true P and keeps it smooth in time, L_rigid (equation 2) keeps distances between neighbours.
+
+The paper's P is 0 off the foreground and equation 1 sums over all of it. Our background is a constant of the channels
+and no place in space, so that part of the sum is a term of its own, `background`. Without it the geometric losses pull
+at the foreground alone, which then grows beyond its outline.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ from pointvid.checkpoint import Checkpoint
 from pointvid.denoiser.base import join, split
 from pointvid.errors import PointVidError
 from pointvid.losses import recon_terms, rigidity_graph, rigidity_loss
+from pointvid.point_range import BACKGROUND
 from pointvid.sampling import ddim_rollout
 
 from .augment import denoising_losses
@@ -51,12 +56,14 @@ class RegularizeStage(DiffusionStage):
             terms["ddim"], predictions["ddim"] = video + points, output
 
         z0, output, trust = self.denoise(model, batch)
-        predicted = self.to_space(self.decode_points(split(z0)[1]), batch.intrinsics)
+        decoded = self.decode_points(split(z0)[1])
+        predicted = self.to_space(self.range.decode_uvd(decoded), batch.intrinsics)
         target = self.to_space(batch.uvd, batch.intrinsics)
         mask = thinned(batch.mask, config.max_points)
         recon = recon_terms(predicted, target, mask)
         graph = rigidity_graph(target[:, 0], mask, config.neighbours, batch.objects)
-        parts = dict(zip(("position", "velocity", "acceleration"), recon)) | {"rigid": rigidity_loss(predicted, graph)}
+        parts = dict(zip(("position", "velocity", "acceleration"), recon))
+        parts |= {"background": background(decoded, batch.mask), "rigid": rigidity_loss(predicted, graph)}
         for name, value in parts.items():
             terms[name], predictions[name] = trust * value, output
 
@@ -109,7 +116,9 @@ class RegularizeStage(DiffusionStage):
         raise AssertionError("the rollout ends with its chosen step")
 
     def decode_points(self, latents: Tensor) -> Tensor:
-        """[B,4,T,h,w] -> (u, v, depth) [B,T,H,W,3]; `decode_chunk` frames at a time, recomputed going backward."""
+        """[B,4,T,h,w] -> channels of the point range [B,T,3,H,W]; `decode_chunk` frames at a time, computed again for
+        the gradient.
+        """
         batch, frames = latents.shape[0], latents.shape[2]
         flat = latents.transpose(1, 2).flatten(0, 1)
         decode, chunk = self.encoders.video.decode, self.config.decode_chunk
@@ -117,7 +126,7 @@ class RegularizeStage(DiffusionStage):
             parts = [decode(flat)]
         else:
             parts = [checkpoint(decode, part, use_reentrant=False) for part in flat.split(chunk)]
-        return self.range.decode_uvd(torch.cat(parts).float().unflatten(0, (batch, frames)))
+        return torch.cat(parts).float().unflatten(0, (batch, frames))
 
     def to_space(self, uvd: Tensor, intrinsics: Tensor) -> Tensor:
         """(u, v, depth) [B,T,H,W,3] -> the space of the losses: (x, y, z) by each clip's camera, or as is."""
@@ -142,6 +151,20 @@ class RegularizeStage(DiffusionStage):
                 "run python -m training.augment first"
             )
         return start
+
+
+def background(channels: Tensor, mask: Tensor) -> Tensor:
+    """How far what should be background is from it: mean square over channels, frames and pixels outside the mask.
+
+    Squared, unlike equation 1: nearly all of the background is far from every object and nearly right; what counts is
+    the rim.
+
+    Args:
+        channels: of the point range [B,T,3,H,W]; mask: bool [B,H,W], the true foreground.
+    """
+    outside = (~mask)[:, None, None].float()
+    squares = (channels - BACKGROUND).square().mean((1, 2), keepdim=True)
+    return (squares * outside).sum() / outside.sum().clamp(min=1)
 
 
 def thinned(mask: Tensor, most: int) -> Tensor:

@@ -17,7 +17,7 @@ from training.calibrate import Calibration
 from training.config import Augment, Conditioning, Regularize, Weights, load_config
 from training.denoiser import draw_noise
 from training.loop import train
-from training.regularize import RegularizeStage, thinned
+from training.regularize import RegularizeStage, background, thinned
 from training.state import seed_step
 
 NOTHING_DROPPED = Conditioning(drop_text=0, drop_image=0, drop_points=0, offset_noise=0)
@@ -290,15 +290,15 @@ def test_without_the_diffusion_loss(stage2):
 def test_calibration_brings_the_terms_to_one_scale():
     memory = {}
     calibration = Calibration(Weights(calibration_batches=2), memory)
-    values = {"ddim": 2.0, "position": 8.0, "velocity": 0.5, "acceleration": 0.1, "rigid": 0.01}
+    values = {"ddim": 2.0, "position": 8.0, "velocity": 0.5, "acceleration": 0.1, "background": 0.03, "rigid": 0.01}
     terms = {name: torch.tensor(value) for name, value in values.items()}
     calibration.weights(terms, {})
     assert not calibration.done
     weights = calibration.weights({name: 3 * value for name, value in terms.items()}, {})
     assert calibration.done
     means = {name: 2 * value for name, value in values.items()}  # of x and 3x
-    recon = [weights[name] * means[name] for name in ("position", "velocity", "acceleration")]
-    assert recon == pytest.approx([recon[0]] * 3)
+    recon = [weights[name] * means[name] for name in ("position", "velocity", "acceleration", "background")]
+    assert recon == pytest.approx([recon[0]] * 4)
     assert sum(recon) == pytest.approx(means["ddim"])
     assert weights["rigid"] * means["rigid"] == pytest.approx(means["ddim"])
     later = Calibration(Weights(calibration_batches=2), memory)  # after a resume
@@ -306,10 +306,25 @@ def test_calibration_brings_the_terms_to_one_scale():
 
 
 def test_given_weights_are_kept():
-    fixed = Weights(recon=0.5, rigid=7.0, position=1.0, velocity=2.0, acceleration=3.0)
-    terms = {name: torch.tensor(1.0) for name in ("ddim", "position", "velocity", "acceleration", "rigid")}
+    fixed = Weights(recon=0.5, rigid=7.0, position=1.0, velocity=2.0, acceleration=3.0, background=0)
+    terms = {
+        name: torch.tensor(1.0) for name in ("ddim", "position", "velocity", "acceleration", "background", "rigid")
+    }
     weights = Calibration(fixed, {}).weights(terms, {})
-    assert weights == {"ddim": 1.0, "rigid": 7.0, "position": 0.5, "velocity": 1.0, "acceleration": 1.5}
+    recon = {"position": 0.5, "velocity": 1.0, "acceleration": 1.5, "background": 0.0}
+    assert weights == {"ddim": 1.0, "rigid": 7.0, **recon}
+
+
+def test_background_is_held_outside_the_mask_alone():
+    mask = torch.zeros(2, 4, 5, dtype=torch.bool)
+    mask[0, 1:3, 1:3] = True
+    channels = torch.full((2, 3, 3, 4, 5), -1.0)
+    channels[0, :, :, 1:3, 1:3] = 7.0
+    assert background(channels, mask) == 0
+    channels[1, 2, 0, 3, 4] = 0.5
+    # one of 3 frames x 3 channels x (16 + 20) pixels is off by 1.5
+    assert background(channels, mask) == pytest.approx(1.5**2 / (3 * 3 * 36))
+    assert background(channels, torch.ones_like(mask)) == 0
 
 
 def test_clips_of_another_size_are_refused(stage1_config, tmp_path):
