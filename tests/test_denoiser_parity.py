@@ -179,7 +179,7 @@ def test_attention_and_layers_are_injected():
 
 
 @pytest.mark.parametrize("attention", [sdpa, cpu_attention])
-@pytest.mark.parametrize("keys", [5, 70])
+@pytest.mark.parametrize("keys", [5, 130])
 def test_attention_is_its_definition(attention, keys):
     q, k, v = (torch.randn(2, n, 8, requires_grad=True) for n in (6, keys, keys))
     expected = torch.zeros(2, 6, 8, dtype=torch.float64)
