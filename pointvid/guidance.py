@@ -125,8 +125,7 @@ def point_decoder(
         frames = torch.cat([checkpoint(decode, part, use_reentrant=False) for part in flat.split(chunk)]).float()
         frames = frames.unflatten(0, (latent.shape[0], latent.shape[2]))
         image_size = frames.shape[-2], frames.shape[-1]
-        coarse = (..., slice(stride // 2, None, stride), slice(stride // 2, None, stride))
-        uvd = point_range.decode_uvd(frames[coarse], image_size)
-        return camera.unproject(uvd), point_range.decode_mask(frames.detach())[coarse]
+        frames = frames[..., stride // 2 :: stride, stride // 2 :: stride]
+        return camera.unproject(point_range.decode_uvd(frames, image_size)), point_range.vote(frames.detach())
 
     return to_points

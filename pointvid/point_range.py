@@ -148,18 +148,24 @@ class PointRange:
         return torch.stack((u, v, log_d.exp()), -1)
 
     def decode_mask(self, frames: Tensor) -> Tensor:
-        """bool [..., H, W] from [..., T, 3, H, W], see the module; pixels must be the image's, not a coarser grid's."""
+        """bool [..., H, W] from [..., T, 3, H, W], see the module; of the image's own pixels (coarser grids take `vote`)."""
         height, width = frames.shape[-2:]
         depth = frames[..., 2, :, :].float().reshape(-1, frames.shape[-4], height, width) - BACKGROUND
-        votes = depth > MASK_THRESHOLD - BACKGROUND
-        mask = votes.sum(1, keepdim=True) * 2 > votes.shape[1]
-
+        mask = self.vote(frames).view(-1, 1, height, width)
         inner = ~_dilated(~mask)
         count = _around(inner.float())
-        # no inner pixel beside: part of something thin, of which nothing says how deep it should be
+        # no inner pixel beside: part of something thin, which only must not lie beyond the background
         object_beside = torch.where(count > 0, _around(depth * inner) / count.clamp(min=1e-6), 0.0)
         belongs = (depth >= object_beside / 2).all(1, keepdim=True)
         return (mask & (inner | belongs)).view(*frames.shape[:-4], height, width)
+
+    def vote(self, frames: Tensor) -> Tensor:
+        """bool [..., H, W] from [..., T, 3, H, W]: the depth channel is above -0.9 in more than half of the frames.
+
+        What `decode_mask` begins with, for any grid.
+        """
+        votes = frames[..., 2, :, :] > MASK_THRESHOLD
+        return votes.sum(-3) * 2 > votes.shape[-3]
 
     def _affine(self, like: Tensor, image_size: tuple[int, int] | None) -> tuple[Tensor, Tensor]:
         """Scale and offset [3, 1, 1] that take (u, v, log d) to the channels; `like` is [..., H, W, 3]."""

@@ -96,6 +96,13 @@ def test_outline_blended_with_background_belongs_to_the_nearer(share):
     assert torch.equal(RANGE.decode_mask(channels), truth.mask | ring if share > 0.5 else truth.mask)
 
 
+def test_the_vote_is_each_pixels_own():
+    channels = RANGE.encode(point_map())
+    coarse = (..., slice(2, None, 8), slice(2, None, 8))
+    assert RANGE.vote(channels[coarse]).any()
+    assert torch.equal(RANGE.vote(channels[coarse]), RANGE.vote(channels)[coarse])
+
+
 def test_something_near_before_something_far_and_thin_things_keep_their_pixels():
     depth = torch.full((24, 32), -1.0)
     depth[4:20, 4:28] = 1.0  # far
