@@ -148,7 +148,7 @@ class PointRange:
         return torch.stack((u, v, log_d.exp()), -1)
 
     def decode_mask(self, frames: Tensor) -> Tensor:
-        """bool [..., H, W] from [..., T, 3, H, W], see the module; of the image's own pixels (coarser grids take `vote`)."""
+        """bool [..., H, W] from [..., T, 3, H, W], see the module; of the image's own pixels, not a coarser grid."""
         height, width = frames.shape[-2:]
         depth = frames[..., 2, :, :].float().reshape(-1, frames.shape[-4], height, width) - BACKGROUND
         mask = self.vote(frames).view(-1, 1, height, width)

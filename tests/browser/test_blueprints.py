@@ -77,6 +77,7 @@ def test_every_node_inside_is_known(server, name):
         assert {item["name"] for item in node["inputs"]} == set(there), node["type"]
 
 
+@pytest.mark.slow
 def test_tracking_blueprint_runs(frontend, screenshots):
     insert(frontend, TRACK)
     frontend.page.evaluate(FINISH, [TRACK, "demo.mp4"])

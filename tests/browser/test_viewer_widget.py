@@ -43,6 +43,7 @@ def frontend(request, chromium, server):
     assert frontend.console_errors == []
 
 
+@pytest.mark.slow
 def test_life_of_the_widget(frontend):
     """Loaded lazily, explains what is missing, plays, outlives tab switch and reload, leaves nothing behind."""
     page = frontend.page
@@ -92,6 +93,7 @@ CAMERA_OF_THE_GRAPH = (
 )
 
 
+@pytest.mark.slow
 def test_sight_fingers_comparison_and_full_screen(frontend):
     """Out of sight nothing is drawn; fingers move the cloud, never the graph; two sets compare, full screen too."""
     page = frontend.page

@@ -48,6 +48,7 @@ def test_every_widget_gets_the_value_that_was_saved_for_it(frontend, server, fol
             assert inputs == node["inputs"], (name, node["class_type"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in workflows.names() if not workflows.needs_checkpoint(name)])
 def test_workflow_runs(frontend, server, screenshots, name):
     """Without what needs files that users must get; where nothing else is left, it opens."""

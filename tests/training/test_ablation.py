@@ -341,6 +341,7 @@ def run_here(plan, monkeypatch):
         assert job.mark.exists(), job.name
 
 
+@pytest.mark.slow
 def test_a_whole_ablation_and_its_report(plan, monkeypatch):
     chosen = tuple(variant(name) for name in ("full", "rgb_only", "sparse_absolute"))
     plan = Plan(**{**plan.__dict__, "variants": chosen})
@@ -374,6 +375,7 @@ def trained(config, *changes):
     return train(AugmentStage(settings))
 
 
+@pytest.mark.slow
 def test_an_ablation_from_a_base_without_points(plan, stage1_config, tmp_path, monkeypatch):
     base = trained(stage1_config(mode="rgb_only", out=str(tmp_path / "base")))
     plan = Plan(**{**plan.__dict__, "vae": None, "base": base, "seeds": (0,)})
