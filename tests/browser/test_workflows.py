@@ -29,6 +29,7 @@ def test_templates_are_served_with_thumbnails(server):
         assert server.read(f"/api/workflow_templates/ComfyUI-PointVid/{name}.jpg")[:2] == b"\xff\xd8"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frontend", [CLASSIC], indirect=True)
 @pytest.mark.parametrize("folder", [workflows.FOLDER, workflows.SAVED], ids=["now", "version_0_1"])
 def test_every_widget_gets_the_value_that_was_saved_for_it(frontend, server, folder):
