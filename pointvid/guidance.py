@@ -9,10 +9,9 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from .camera import Camera
-from .denoiser.base import Conditions, FrameCodec, join, split
+from .denoiser.base import Conditions, FrameCodec, decode_video_in_little_memory, join, split
 from .diffusion import Schedule
 from .losses import RigidityGraph, rigidity_graph, rigidity_loss
 from .point_range import PointRange
@@ -121,9 +120,7 @@ def point_decoder(
     """
 
     def to_points(latent: Tensor) -> tuple[Tensor, Tensor]:
-        flat = latent.transpose(1, 2).flatten(0, 1)
-        frames = torch.cat([checkpoint(decode, part, use_reentrant=False) for part in flat.split(chunk)]).float()
-        frames = frames.unflatten(0, (latent.shape[0], latent.shape[2]))
+        frames = decode_video_in_little_memory(latent, decode, chunk).float().transpose(1, 2)
         image_size = frames.shape[-2], frames.shape[-1]
         frames = frames[..., stride // 2 :: stride, stride // 2 :: stride]
         return camera.unproject(point_range.decode_uvd(frames, image_size)), point_range.vote(frames.detach())

@@ -15,10 +15,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from pointvid.checkpoint import Checkpoint
-from pointvid.denoiser.base import join, split
+from pointvid.denoiser.base import decode_video_in_little_memory, join, split
 from pointvid.errors import PointVidError
 from pointvid.losses import recon_terms, rigidity_graph, rigidity_loss
 from pointvid.point_range import BACKGROUND
@@ -116,17 +115,9 @@ class RegularizeStage(DiffusionStage):
         raise AssertionError("the rollout ends with its chosen step")
 
     def decode_points(self, latents: Tensor) -> Tensor:
-        """[B,4,T,h,w] -> channels of the point range [B,T,3,H,W]; `decode_chunk` frames at a time, computed again for
-        the gradient.
-        """
-        batch, frames = latents.shape[0], latents.shape[2]
-        flat = latents.transpose(1, 2).flatten(0, 1)
-        decode, chunk = self.encoders.video.decode, self.config.decode_chunk
-        if len(flat) <= chunk:  # everything fits: nothing is gained by computing it twice
-            parts = [decode(flat)]
-        else:
-            parts = [checkpoint(decode, part, use_reentrant=False) for part in flat.split(chunk)]
-        return torch.cat(parts).float().unflatten(0, (batch, frames))
+        """[B,4,T,h,w] -> channels of the point range [B,T,3,H,W]."""
+        frames = decode_video_in_little_memory(latents, self.encoders.video.decode, self.config.decode_chunk)
+        return frames.float().transpose(1, 2)
 
     def to_space(self, uvd: Tensor, intrinsics: Tensor) -> Tensor:
         """(u, v, depth) [B,T,H,W,3] -> the space of the losses: (x, y, z) by each clip's camera, or as is."""

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from ..diffusion import Schedule
 from ..errors import PointVidError
@@ -111,6 +113,13 @@ def encode_video(frames: Tensor, encode: FrameCodec, chunk: int = 8) -> Tensor:
 def decode_video(latents: Tensor, decode: FrameCodec, chunk: int = 8) -> Tensor:
     """Latents [B,4,T,h,w] of one half -> frames [B,3,T,H,W], `chunk` frames at a time."""
     return encode_video(latents, decode, chunk)
+
+
+def decode_video_in_little_memory(latents: Tensor, decode: FrameCodec, chunk: int) -> Tensor:
+    """`decode_video` for a gradient: more pieces than one are computed again in the backward pass."""
+    if latents.shape[0] * latents.shape[2] > chunk:
+        decode = partial(checkpoint, decode, use_reentrant=False)
+    return decode_video(latents, decode, chunk)
 
 
 def join(video: Tensor, points: Tensor) -> Tensor:
