@@ -21,6 +21,7 @@ from .denoiser.joint import JointConfig
 from .denoiser.modelscope import ModelScope
 from .diffusion import Schedule
 from .errors import PointVidError
+from .files import atomic_path
 from .point_range import PointRange
 from .progress import Progress, silent
 
@@ -208,7 +209,8 @@ def _json(path: Path) -> dict[str, Any]:
 
 def _write(folder: Path, stem: str, weights: Mapping[str, Tensor], config: Mapping[str, Any]) -> None:
     folder.mkdir(parents=True)
-    save_file({k: v.contiguous() for k, v in weights.items()}, folder / f"{stem}.safetensors", {"format": "pt"})
+    with atomic_path(folder / f"{stem}.safetensors") as path:
+        save_file({k: v.contiguous() for k, v in weights.items()}, path, {"format": "pt"})
     _write_json(folder / "config.json", config)
 
 

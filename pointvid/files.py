@@ -16,7 +16,8 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a temporary sibling of `path` to write to; on success flush it to disk and rename it to `path`.
 
     The temporary name keeps the suffix (libraries choose formats by it). If the block raises, the temporary file is
-    removed and whatever stood at `path` before stays untouched.
+    removed and whatever stood at `path` before stays untouched. The file gets the permissions that any new file gets
+    there, whatever wrote it: safetensors leaves its files to their owner alone.
 
     Raises:
         PointVidError: the folder cannot be created or written.
@@ -25,9 +26,13 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.part{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.touch()
+        mode = temporary.stat().st_mode
+        temporary.unlink()
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
+        temporary.chmod(mode)
         temporary.replace(path)
     except OSError as error:
         raise PointVidError(
