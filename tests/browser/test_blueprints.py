@@ -44,14 +44,13 @@ def frontend(chromium, server):
 
 
 def insert(frontend, name: str) -> None:
-    """Double-click the canvas, type the name, press Enter."""
+    """Double-click the canvas, type the name, click on what is found."""
     page = frontend.page
     page.mouse.dblclick(800, 500)
-    page.wait_for_timeout(700)
+    # On a machine that has just started, the search opens late: what is typed before is lost, or a shortcut.
+    page.wait_for_function("() => document.activeElement?.tagName === 'INPUT'")
     page.keyboard.type(name)
-    page.get_by_text(name, exact=True).first.wait_for(timeout=10_000)
-    page.wait_for_timeout(500)
-    page.keyboard.press("Enter")
+    page.get_by_text(name, exact=True).first.click()
     page.wait_for_function(FOUND, arg=name)
     page.mouse.click(800, 500)  # until then the new node follows the pointer
 

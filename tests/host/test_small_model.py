@@ -10,7 +10,10 @@ from tests.host.graphs import Graph
 pytestmark = pytest.mark.host
 
 
-@pytest.mark.parametrize(("words", "axis", "sign"), [("pushed to the left", 0, -1), ("lifted up", 1, -1)])
+@pytest.mark.parametrize(
+    ("words", "axis", "sign"),
+    [("pushed to the left", 0, -1), pytest.param("lifted up", 1, -1, marks=pytest.mark.slow)],
+)
 def test_it_does_what_the_prompt_says(host, words, axis, sign):
     workflow = workflows.load("image_to_video_and_tracks")
     described = host.describe({node["type"] for node in workflow["nodes"]} - workflows.NOTES)
