@@ -209,7 +209,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 def _write(folder: Path, stem: str, weights: Mapping[str, Tensor], config: Mapping[str, Any]) -> None:
     folder.mkdir(parents=True)
-    with atomic_path(folder / f"{stem}.safetensors") as path:
+    with atomic_path(folder / f"{stem}.safetensors") as path:  # for its permissions: the folder is temporary itself
         save_file({k: v.contiguous() for k, v in weights.items()}, path, {"format": "pt"})
     _write_json(folder / "config.json", config)
 
