@@ -8,7 +8,7 @@ import json
 import pkgutil
 from pathlib import Path
 
-from pointvid.files import atomic_path
+from pointvid.files.atomic import atomic_path
 
 from .figure import Figure, table
 

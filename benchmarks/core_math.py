@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from scipy.spatial import KDTree
 
-from pointvid.densify import densify
+from pointvid.files.sample import Sample, decode_sample, encode_sample
 from pointvid.point_map import PointMap
-from pointvid.point_range import PointRange
-from pointvid.sample import Sample, decode_sample, encode_sample
-from pointvid.smoothing import smooth_tracks
+from pointvid.points.densify import densify
+from pointvid.points.point_range import PointRange
+from pointvid.points.smoothing import smooth_tracks
 from pointvid.tracks import PointTracks
 
 from . import core_scene

@@ -20,8 +20,8 @@ _SLOW = """
 import sys, time
 from pathlib import Path
 import torch
-from training.evaluation.clips import Clip, generate_clips
-from training.evaluation.inputs import Item
+from experiments.evaluation.clips import Clip, generate_clips
+from experiments.evaluation.inputs import Item
 
 class Slow:
     settings = {"kind": "benchmark"}
@@ -43,7 +43,7 @@ def _ablation() -> list[Figure]:
     """Effects of the paper's variants against the full pipeline, from the report that the documentation holds."""
     if not REPORT.is_file():
         where = REPORT.relative_to(ROOT)
-        return [Figure("ablation.report", math.nan, "", context=f"no {where}: run python -m training.ablate")]
+        return [Figure("ablation.report", math.nan, "", context=f"no {where}: run python -m experiments.ablate")]
     report = json.loads(REPORT.read_text(encoding="utf-8"))
     settings, rows = report["settings"], []
     runs = (

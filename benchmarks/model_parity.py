@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from pointvid.checkpoint import load_checkpoint
+from pointvid.diffusion.checkpoint import load_checkpoint
 from tests import tiny_models as tiny
 
 from .figure import Figure
@@ -53,7 +53,9 @@ def _samplers() -> list[Figure]:
             joint = load_checkpoint(put_checkpoint(host, published))
             for node in ("KSampler", "PointVid_VideoPointSampler"):
                 difference = _difference(*sampled_both_ways(node, host, joint))
-                context = "ddim, ddim_uniform, 4 steps in ComfyUI, against pointvid.sampling from the same noise"
+                context = (
+                    "ddim, ddim_uniform, 4 steps in ComfyUI, against pointvid.diffusion.sampling from the same noise"
+                )
                 found.append(Figure.at_most(f"model.{node}", difference, "", 1e-5, context))
         finally:
             host.close()

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from pointvid.depth_models.base import EstimatedDepth
-from pointvid.video import write_video
+from pointvid.files.video import write_video
 from tests.moving_clips import box_clip
 from training.builder.config import BuildDataset
 from training.builder.inputs import Job, list_jobs

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from pointvid.depth_models.flicker import measure_flicker
-from pointvid.smoothing import smooth_tracks
+from pointvid.points.smoothing import smooth_tracks
 from pointvid.synthetic import generate_clip
 from pointvid.trackers.lift import lift_tracks
 from pointvid.trackers.queries import random_queries

@@ -7,8 +7,8 @@ import torch
 from pointvid.metrics import tapvid3d_metrics
 from pointvid.synthetic import generate_clip
 from pointvid.trackers.base import TRACKERS, Tracker, create_tracker
-from pointvid.trackers.known_weights import find_weights
 from pointvid.trackers.queries import random_queries
+from pointvid.weights.known import find_weights
 
 from .figure import Figure
 

@@ -15,11 +15,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from pointvid.denoiser.base import Conditions
-from pointvid.denoiser.config import UNetConfig
-from pointvid.denoiser.joint import JointConfig, JointUNet
-from pointvid.diffusion import Schedule
-from pointvid.sampling import guided, initial_noise, sample
+from pointvid.diffusion.bases.base import Conditions
+from pointvid.diffusion.bases.unet.config import UNetConfig
+from pointvid.diffusion.bases.unet.joint import JointConfig, JointUNet
+from pointvid.diffusion.process import Schedule
+from pointvid.diffusion.sampling import guided, initial_noise, sample
 
 from . import model_parity
 from .figure import Figure

@@ -17,8 +17,8 @@ from diffusers import DDIMScheduler, I2VGenXLUNet
 from training.augment import AugmentStage
 from training.config import Augment, Regularize, SmallModel, load_config
 from training.loop import make_optimizer
+from training.model.small_model import make_vae
 from training.regularize import RegularizeStage
-from training.small_model import make_vae
 from training.synthesize import synthesize
 
 from . import training_full

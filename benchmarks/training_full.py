@@ -9,22 +9,22 @@ import torch
 from accelerate import Accelerator
 from diffusers import AutoencoderKL
 
-from pointvid.denoiser.base import base_model
-from pointvid.denoiser.config import UNetConfig
-from pointvid.denoiser.i2vgen import I2VGenXL
-from pointvid.denoiser.joint import JointConfig
-from pointvid.diffusion import Schedule
-from pointvid.encoders import Encoders, VideoCodec
-from pointvid.point_range import PointRange
+from pointvid.diffusion.bases.base import base_model
+from pointvid.diffusion.bases.unet.config import UNetConfig
+from pointvid.diffusion.bases.unet.i2vgen import I2VGenXL
+from pointvid.diffusion.bases.unet.joint import JointConfig
+from pointvid.diffusion.encoders import Encoders, VideoCodec
+from pointvid.diffusion.process import Schedule
+from pointvid.points.point_range import PointRange
 from training.augment import AugmentStage
-from training.batch import Batch
-from training.calibrate import Calibration
 from training.config import Augment, Regularize, load_config
-from training.denoiser import Denoiser
-from training.diffusion_stage import DiffusionStage
-from training.ema import Ema
+from training.data.batch import Batch
 from training.loop import make_optimizer
+from training.model.denoiser import Denoiser
+from training.model.ema import Ema
 from training.regularize import RegularizeStage
+from training.stages.calibrate import Calibration
+from training.stages.diffusion import DiffusionStage
 
 from .figure import Figure
 from .timing import gpu_seconds

@@ -19,16 +19,16 @@ from torch import Tensor
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from pointvid.colors import depth_colors, position_colors  # noqa: E402
-from pointvid.densify import densify  # noqa: E402
-from pointvid.depth_file import read_depth, read_intrinsics  # noqa: E402
-from pointvid.mask_file import read_mask  # noqa: E402
+from pointvid.files.depth_file import read_depth, read_intrinsics  # noqa: E402
+from pointvid.files.mask_file import read_mask  # noqa: E402
+from pointvid.files.video import VideoFile  # noqa: E402
 from pointvid.point_map import PointMap  # noqa: E402
+from pointvid.points.densify import densify  # noqa: E402
+from pointvid.points.spread import spread_out  # noqa: E402
 from pointvid.render import compose_preview, draw_tracks, render_point_cloud  # noqa: E402
-from pointvid.thin import spread_out  # noqa: E402
+from pointvid.render.colors import depth_colors, position_colors  # noqa: E402
 from pointvid.trackers.pipeline import track_clip  # noqa: E402
 from pointvid.tracks import PointTracks  # noqa: E402
-from pointvid.video import VideoFile  # noqa: E402
 
 ASSETS = ROOT / "pointvid" / "assets"
 HELP = ROOT / "web" / "docs" / "images"

@@ -41,7 +41,7 @@ class TracksToCore(io.ComfyNode):
     @classmethod
     def execute(cls, tracks, max_points) -> io.NodeOutput:
         """Core's dict: `track_path` float32 (T, N, 2) pixel x, y and `track_visibility` bool (T, N)."""
-        from ..pointvid.thin import spread_out
+        from ..pointvid.points.spread import spread_out
 
         if 0 < max_points < tracks.num_points:
             tracks = tracks.select(spread_out(tracks, max_points))

@@ -43,9 +43,9 @@ class DemoClip(io.ComfyNode):
 
         from ..pointvid.commands.demo import ASSETS, START_IMAGE
         from ..pointvid.commands.generate import read_image
-        from ..pointvid.depth_file import read_depth, read_intrinsics
-        from ..pointvid.mask_file import read_mask
-        from ..pointvid.video import VideoFile
+        from ..pointvid.files.depth_file import read_depth, read_intrinsics
+        from ..pointvid.files.mask_file import read_mask
+        from ..pointvid.files.video import VideoFile
         from .images import to_image
 
         with VideoFile(ASSETS / "demo.mp4") as video:

@@ -139,7 +139,7 @@ def write(tracks, path, format: str, hidden: bool, image=None) -> None:
 
         write_ply_sequence(tracks, path, hidden, progress)
     elif format == "npz":
-        from ..pointvid.track_file import save_tracks
+        from ..pointvid.files.track_file import save_tracks
 
         save_tracks(tracks, path)
     elif format == "csv":

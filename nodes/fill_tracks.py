@@ -47,7 +47,7 @@ class FillTracks(io.ComfyNode):
     @classmethod
     def execute(cls, tracks, mask, interpolation: str, neighbors: int) -> io.NodeOutput:
         """Fill."""
-        from ..pointvid.densify import densify
+        from ..pointvid.points.densify import densify
         from .images import to_bool_mask
 
         selected = to_bool_mask(mask, tracks.image_size)

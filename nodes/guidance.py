@@ -47,7 +47,7 @@ class InnerGuidance(io.ComfyNode):
         """Patch a clone's CFG function."""
         import comfy.samplers
 
-        from ..pointvid.guidance import inner_guidance, without_points
+        from ..pointvid.diffusion.guidance import inner_guidance, without_points
         from .native.loading import require_joint
 
         require_joint(model)
@@ -117,8 +117,8 @@ class RigidityGuidance(io.ComfyNode):
         import torch
 
         from ..pointvid.camera import Camera
-        from ..pointvid.guidance import point_decoder, rigidity_guidance
-        from ..pointvid.point_probe import fit_point_probe
+        from ..pointvid.diffusion.guidance import point_decoder, rigidity_guidance
+        from ..pointvid.diffusion.point_probe import fit_point_probe
         from .native.loading import require_joint
 
         info = require_joint(model)
@@ -168,7 +168,7 @@ class WithoutPoints(io.ComfyNode):
     @classmethod
     def execute(cls, model) -> io.NodeOutput:
         """Patch a clone's network call."""
-        from ..pointvid.guidance import without_points
+        from ..pointvid.diffusion.guidance import without_points
         from .native.loading import require_joint
 
         require_joint(model)

@@ -10,8 +10,8 @@ from torch import Tensor
 from ..pointvid.camera import Camera
 from ..pointvid.progress import Progress, silent
 from ..pointvid.trackers.base import DepthMaps, Frames, create_tracker
-from ..pointvid.trackers.known_weights import find_weights, tracker_of
 from ..pointvid.tracks import PointTracks
+from ..pointvid.weights.known import find_weights, tracker_of
 from .host import model_files, model_path
 from .hosted import HostedNetwork
 from .load_tracker import FOLDER

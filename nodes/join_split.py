@@ -30,7 +30,7 @@ class JoinLatents(io.ComfyNode):
     @classmethod
     def execute(cls, video, points) -> io.NodeOutput:
         """Concatenate on channels."""
-        from ..pointvid.denoiser.base import join
+        from ..pointvid.diffusion.bases.base import join
 
         halves = (_as_video(latent["samples"], name) for latent, name in ((video, "video"), (points, "points")))
         return io.NodeOutput({**video, "samples": join(*halves)})
@@ -68,7 +68,7 @@ def split(samples):
     Raises:
         PointVidError: another number of channels.
     """
-    from ..pointvid.denoiser.base import split as halves
+    from ..pointvid.diffusion.bases.base import split as halves
     from ..pointvid.errors import PointVidError
 
     if samples.ndim != 5 or samples.shape[1] != 8:

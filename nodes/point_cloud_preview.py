@@ -94,7 +94,7 @@ class PointCloudPreview(io.ComfyNode):
         from ..pointvid import render
         from ..pointvid.export.glb import write_glb
         from ..pointvid.export.viewer_data import write_viewer_file
-        from ..pointvid.thin import spread_out
+        from ..pointvid.points.spread import spread_out
         from .images import ImageFrames, to_image
 
         progress = host_progress()

@@ -48,7 +48,7 @@ class SaveSample(io.ComfyNode):
         from comfy.cli_args import args
 
         from ..pointvid import __version__
-        from ..pointvid.sample import SUFFIX, Sample, write_sample
+        from ..pointvid.files.sample import SUFFIX, Sample, write_sample
         from .images import to_uint8
 
         provenance = {"software": f"ComfyUI-PointVid {__version__}"}
@@ -111,7 +111,7 @@ class LoadSample(io.ComfyNode):
     @classmethod
     def execute(cls, file: str) -> io.NodeOutput:
         """Read the file and check its hash."""
-        from ..pointvid.sample import read_sample
+        from ..pointvid.files.sample import read_sample
         from .images import to_image
 
         sample = read_sample(existing_file(file, "sample file"))

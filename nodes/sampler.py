@@ -86,7 +86,7 @@ class VideoPointSampler(io.ComfyNode):
         import comfy.samplers
         import latent_preview
 
-        from ..pointvid.sampling import initial_noise
+        from ..pointvid.diffusion.sampling import initial_noise
         from .native.loading import require_joint
 
         require_joint(model)

@@ -51,6 +51,6 @@ class SmoothTracks(io.ComfyNode):
     @classmethod
     def execute(cls, tracks, mode: str, strength: float, depth_strength: float) -> io.NodeOutput:
         """Smooth on the CPU: it takes milliseconds."""
-        from ..pointvid.smoothing import smooth_tracks
+        from ..pointvid.points.smoothing import smooth_tracks
 
         return io.NodeOutput(smooth_tracks(tracks, mode, tau=strength, tau_depth=depth_strength))

@@ -48,7 +48,7 @@ class LoadTracks(io.ComfyNode):
     @classmethod
     def execute(cls, file: str) -> io.NodeOutput:
         """Read the file."""
-        from ..pointvid.track_file import load_tracks
+        from ..pointvid.files.track_file import load_tracks
 
         return io.NodeOutput(load_tracks(existing_file(file, "tracks file")))
 
@@ -76,7 +76,7 @@ class SaveTracks(io.ComfyNode):
     @classmethod
     def execute(cls, tracks, filename_prefix: str) -> io.NodeOutput:
         """Write a new numbered file."""
-        from ..pointvid.track_file import save_tracks
+        from ..pointvid.files.track_file import save_tracks
 
         path, saved = output_file(filename_prefix, ".npz")
         save_tracks(tracks, path)

@@ -176,8 +176,8 @@ class TrackingPreprocessor(io.ComfyNode):
         depth_model=None,
     ) -> io.NodeOutput:
         """Track on the host's device; everything that leaves the node is on the CPU."""
-        from ..pointvid.densify import densify
         from ..pointvid.errors import PointVidError
+        from ..pointvid.points.densify import densify
         from ..pointvid.render import draw_tracks
         from ..pointvid.trackers.pipeline import track_clip
         from .depth_input import Depth, flicker_line, read_depth

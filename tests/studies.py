@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
+from pointvid.files.video import write_video
 from pointvid.study.answers import Answer
 from pointvid.study.make import make_study
 from pointvid.study.plan import find_videos, named_folders, plan_study
-from pointvid.video import write_video
 
 SHADES = {"base": 60, "ours": 200, "third": 120}
 

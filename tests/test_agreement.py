@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from pointvid.agreement import generation_figures
 from pointvid.camera import Camera
 from pointvid.errors import PointVidError
+from pointvid.metrics.agreement import generation_figures
 from pointvid.point_map import PointMap
 
 

@@ -9,12 +9,12 @@ from safetensors.torch import save_file
 from torch.nn import functional as F
 
 from pointvid.errors import PointVidError
+from pointvid.files.video import write_video
 from pointvid.trackers.alltracker.correlation import Correlation
 from pointvid.trackers.alltracker.model import AllTrackerConfig, AllTrackerNet
 from pointvid.trackers.alltracker.tracker import AllTracker
 from pointvid.trackers.alltracker.update import upsample
 from pointvid.trackers.base import create_tracker
-from pointvid.video import write_video
 
 from . import alltracker_reference as reference
 from .command_line import fails, moving_square

@@ -7,7 +7,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from pointvid.checkpoint import (
+from pointvid.diffusion.bases.unet.config import UNetConfig
+from pointvid.diffusion.bases.unet.joint import JointConfig, JointUNet
+from pointvid.diffusion.checkpoint import (
     Checkpoint,
     CheckpointInfo,
     inspect_file,
@@ -15,12 +17,10 @@ from pointvid.checkpoint import (
     load_info,
     save_checkpoint,
 )
-from pointvid.denoiser.config import UNetConfig
-from pointvid.denoiser.joint import JointConfig, JointUNet
-from pointvid.diffusion import Schedule
+from pointvid.diffusion.process import Schedule
 from pointvid.errors import PointVidError
-from pointvid.point_range import PointRange
-from pointvid.revision import git_revision
+from pointvid.files.revision import git_revision
+from pointvid.points.point_range import PointRange
 
 SMALL = UNetConfig((8, 8), (True, False), 1, 8, 4, 4)
 

@@ -10,10 +10,10 @@ import torch
 
 from pointvid.cli import COMMANDS, main
 from pointvid.export.html import write_html
+from pointvid.files.sample import Sample, write_sample
+from pointvid.files.track_file import load_tracks, save_tracks
+from pointvid.files.video import write_video
 from pointvid.point_map import PointMap
-from pointvid.sample import Sample, write_sample
-from pointvid.track_file import load_tracks, save_tracks
-from pointvid.video import write_video
 
 from .command_line import fails, moving_square
 from .exported import XYZ, hand_made

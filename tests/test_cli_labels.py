@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from pointvid.cli import main
+from pointvid.files.track_file import load_tracks
+from pointvid.files.video import read_clip, write_video
 from pointvid.segmenters.grounded_sam2 import load_grounded_sam2
-from pointvid.track_file import load_tracks
-from pointvid.video import read_clip, write_video
 
 from .command_line import fails
 from .sam2_reference import seeded_frame

@@ -9,8 +9,8 @@ from PIL import Image
 from plyfile import PlyData
 
 from pointvid.cli import main
-from pointvid.track_file import load_tracks
-from pointvid.video import read_clip, write_video
+from pointvid.files.track_file import load_tracks
+from pointvid.files.video import read_clip, write_video
 
 from .command_line import SIZE, STEP, fails, moving_square
 

@@ -8,10 +8,10 @@ import torch
 from safetensors.torch import load_file
 
 from pointvid import cli
-from pointvid.checkpoint import load_checkpoint, save_checkpoint
-from pointvid.convert import component_weights, from_diffusers, to_diffusers
-from pointvid.denoiser.joint import JointUNet
-from pointvid.diffusion import Schedule
+from pointvid.diffusion.bases.unet.joint import JointUNet
+from pointvid.diffusion.checkpoint import load_checkpoint, save_checkpoint
+from pointvid.diffusion.convert import component_weights, from_diffusers, to_diffusers
+from pointvid.diffusion.process import Schedule
 from pointvid.errors import PointVidError
 from tests import tiny_models as tiny
 

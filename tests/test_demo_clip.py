@@ -9,8 +9,8 @@ from PIL import Image
 
 import pointvid
 from pointvid.camera import Camera
-from pointvid.track_file import load_tracks
-from pointvid.video import read_clip
+from pointvid.files.track_file import load_tracks
+from pointvid.files.video import read_clip
 
 ASSETS = Path(pointvid.__file__).parent / "assets"
 

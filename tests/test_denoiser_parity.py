@@ -5,9 +5,9 @@ import json
 import pytest
 import torch
 
-from pointvid.denoiser.attention import cpu_attention, sdpa
-from pointvid.denoiser.config import UNetConfig
-from pointvid.denoiser.unet import VideoUNet
+from pointvid.diffusion.bases.unet.attention import cpu_attention, sdpa
+from pointvid.diffusion.bases.unet.config import UNetConfig
+from pointvid.diffusion.bases.unet.unet import VideoUNet
 from pointvid.errors import PointVidError
 from tests import tiny_models as tiny
 
@@ -198,7 +198,7 @@ def test_attention_is_its_definition(attention, keys):
 def test_sdpa_splits_batches_that_cuda_refuses(monkeypatch):
     q, k, v = torch.randn(3, 5, 6, 8).unbind(0)
     whole = sdpa(q, k, v, 2)
-    monkeypatch.setattr("pointvid.denoiser.attention._LARGEST_BATCH", 4)
+    monkeypatch.setattr("pointvid.diffusion.bases.unet.attention._LARGEST_BATCH", 4)
     torch.testing.assert_close(sdpa(q, k, v, 2), whole)
 
 

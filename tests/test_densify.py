@@ -4,9 +4,9 @@ import torch
 from scipy.spatial import KDTree
 
 from pointvid.camera import Camera
-from pointvid.densify import densify
 from pointvid.errors import PointVidError
-from pointvid.nearest import nearest_tracks
+from pointvid.points.densify import densify
+from pointvid.points.nearest import nearest_tracks
 from pointvid.tracks import PointTracks
 
 SIZE = (24, 32)
@@ -154,7 +154,7 @@ def test_nearest_tracks_are_those_of_an_exhaustive_search(count, monkeypatch):
     rank = np.lexsort((-(offset[..., 0] + 0.618 * offset[..., 1]), exact), axis=-1)[:, :3]
     assert np.array_equal(index, rank)
     assert np.abs(distance - np.sqrt(np.take_along_axis(exact, rank, 1))).max() < 1e-6
-    monkeypatch.setattr("pointvid.nearest._DENSE", 2.0)  # the tree alone
+    monkeypatch.setattr("pointvid.points.nearest._DENSE", 2.0)  # the tree alone
     assert np.array_equal(nearest_tracks(places, pixels, 3)[0], rank)
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pointvid.diffusion import Schedule
+from pointvid.diffusion.process import Schedule
 from pointvid.errors import PointVidError
 
 # scheduler_config.json as ali-vilab/i2vgen-xl and ModelScope publish them

@@ -9,11 +9,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from pointvid import downloads
 from pointvid.cli import main
-from pointvid.downloads import LOCK_FILE, download, look_up, read_lock
 from pointvid.errors import PointVidError
-from pointvid.published import PUBLISHED, Published
+from pointvid.weights import downloads
+from pointvid.weights.downloads import LOCK_FILE, download, look_up, read_lock
+from pointvid.weights.published import PUBLISHED, Published
 
 from .command_line import fails
 

@@ -19,7 +19,7 @@ import torch
 
 from pointvid.errors import PointVidError
 from pointvid.export.blender import write_blender
-from pointvid.track_file import load_tracks
+from pointvid.files.track_file import load_tracks
 
 from .exported import COLOR, VISIBLE, XYZ, hand_made
 

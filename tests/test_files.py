@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from pointvid.errors import PointVidError
-from pointvid.files import atomic_path
+from pointvid.files.atomic import atomic_path
 
 
 def test_a_file_appears_whole_under_its_name(tmp_path):

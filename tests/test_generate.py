@@ -6,11 +6,11 @@ import torch
 from PIL import Image
 
 from pointvid import cli
-from pointvid.checkpoint import Checkpoint, save_checkpoint
-from pointvid.convert import from_diffusers
-from pointvid.encoders import load_encoders
+from pointvid.diffusion.checkpoint import Checkpoint, save_checkpoint
+from pointvid.diffusion.convert import from_diffusers
+from pointvid.diffusion.encoders import load_encoders
+from pointvid.diffusion.generator import generate
 from pointvid.errors import PointVidError
-from pointvid.generate import generate
 from tests import tiny_models as tiny
 
 SIZE, FRAMES = (32, 48), 3
@@ -112,7 +112,7 @@ def test_command(checkpoint, image, tmp_path, capsys, monkeypatch):
     Image.fromarray(image.numpy()).save(tmp_path / "first.png")
     words = ["generate", tmp_path / "tiny.safetensors", "--image", tmp_path / "first.png", "--prompt", "a dog"]
     # untrained points have no foreground to speak of: show every pixel
-    monkeypatch.setattr("pointvid.point_range.MASK_THRESHOLD", -1e9)
+    monkeypatch.setattr("pointvid.points.point_range.MASK_THRESHOLD", -1e9)
     assert cli.main([str(word) for word in [*words, "--out", tmp_path / "out", "--steps", 2, "--device", "cpu"]]) == 0
     assert {"video.mp4", "tracks.npz", "preview.html", "report.json"} <= {f.name for f in (tmp_path / "out").iterdir()}
     assert "3 frames" in capsys.readouterr().out

@@ -4,9 +4,8 @@ import pytest
 import torch
 
 from pointvid.camera import Camera
-from pointvid.denoiser.base import Conditions, join, split
-from pointvid.diffusion import Schedule
-from pointvid.guidance import (
+from pointvid.diffusion.bases.base import Conditions, join, split
+from pointvid.diffusion.guidance import (
     inner_guidance,
     inner_guided,
     point_decoder,
@@ -14,10 +13,11 @@ from pointvid.guidance import (
     rigidity_guided,
     without_points,
 )
-from pointvid.losses import rigidity_graph, rigidity_loss
+from pointvid.diffusion.process import Schedule
+from pointvid.diffusion.sampling import sample
 from pointvid.point_map import PointMap
-from pointvid.point_range import PointRange
-from pointvid.sampling import sample
+from pointvid.points.losses import rigidity_graph, rigidity_loss
+from pointvid.points.point_range import PointRange
 
 
 def test_inner_guidance_formula():

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from pointvid.denoiser.config import UNetConfig
-from pointvid.denoiser.entry import ENTRY_ATTENTIONS
-from pointvid.denoiser.joint import JointConfig, JointUNet, expand_base, extract_base, new_parameters
-from pointvid.denoiser.unet import VideoUNet
+from pointvid.diffusion.bases.unet.config import UNetConfig
+from pointvid.diffusion.bases.unet.entry import ENTRY_ATTENTIONS
+from pointvid.diffusion.bases.unet.joint import JointConfig, JointUNet, expand_base, extract_base, new_parameters
+from pointvid.diffusion.bases.unet.unet import VideoUNet
 from pointvid.errors import PointVidError
 from tests import tiny_models as tiny
 

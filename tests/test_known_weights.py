@@ -6,11 +6,11 @@ from safetensors.torch import save_file
 
 from pointvid.commands.tracking import choose_tracker
 from pointvid.errors import PointVidError
-from pointvid.model_folder import VARIABLE, models_folder
 from pointvid.trackers.alltracker.model import AllTrackerConfig, AllTrackerNet
-from pointvid.trackers.known_weights import FOLDER, find_weights, tracker_of
 from pointvid.trackers.pipeline import track_clip
 from pointvid.trackers.spatracker.model import SpaTrackerConfig, SpaTrackerNet
+from pointvid.weights.folder import VARIABLE, models_folder
+from pointvid.weights.known import FOLDER, find_weights, tracker_of
 
 from .command_line import moving_square
 

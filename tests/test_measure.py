@@ -12,15 +12,15 @@ from PIL import Image
 
 from pointvid.camera import Camera
 from pointvid.cli import main
+from pointvid.files.sample import Sample, write_sample
+from pointvid.files.tapvid3d import write_tapvid3d
+from pointvid.files.track_file import save_tracks
+from pointvid.files.video import write_video
 from pointvid.metrics import measure
 from pointvid.metrics.chart import COLORS, Curve, Panel, draw, frame_ticks, panels, round_ticks, svg
 from pointvid.metrics.measure import TITLES
 from pointvid.metrics.page import ABOUT, report_json, report_page, write_report
 from pointvid.point_map import PointMap
-from pointvid.sample import Sample, write_sample
-from pointvid.tapvid3d import write_tapvid3d
-from pointvid.track_file import save_tracks
-from pointvid.video import write_video
 
 from .command_line import SIZE, STEP, fails, moving_square
 

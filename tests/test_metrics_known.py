@@ -8,7 +8,6 @@ import torch
 
 from pointvid.camera import Camera
 from pointvid.errors import PointVidError
-from pointvid.losses import recon_terms, rigidity_graph, rigidity_loss
 from pointvid.metrics import (
     acceleration,
     color_constancy,
@@ -24,6 +23,7 @@ from pointvid.metrics import (
     track_video,
 )
 from pointvid.point_map import PointMap
+from pointvid.points.losses import recon_terms, rigidity_graph, rigidity_loss
 from pointvid.tracks import PointTracks
 
 SIZE = (96, 128)

@@ -1,7 +1,7 @@
 import torch
 import torch.nn.functional as F
 
-from pointvid.point_probe import fit_point_probe
+from pointvid.diffusion.point_probe import fit_point_probe
 
 
 def test_recovers_a_linear_encoder():

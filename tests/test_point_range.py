@@ -9,7 +9,7 @@ from scipy.ndimage import binary_dilation, binary_erosion
 from pointvid.camera import Camera
 from pointvid.errors import PointVidError
 from pointvid.point_map import PointMap
-from pointvid.point_range import PointRange
+from pointvid.points.point_range import PointRange
 
 H, W, T = 24, 32, 16
 RANGE = PointRange(near=0.5, far=8.0, margin=0.25)

@@ -9,6 +9,8 @@ import torch
 from PIL import Image
 
 from pointvid.errors import PointVidError
+from pointvid.files.sample import decode_sample, encode_sample
+from pointvid.files.video import write_video
 from pointvid.preprocess import (
     ClipSettings,
     ClipSource,
@@ -20,10 +22,8 @@ from pointvid.preprocess import (
     TrackSettings,
     read_footage,
 )
-from pointvid.sample import decode_sample, encode_sample
 from pointvid.segmenters.base import Objects
 from pointvid.tracks import PointTracks
-from pointvid.video import write_video
 from tests.moving_clips import FPS, FRAMES, SIZE, STEP, Oracle, box_clip, box_mask, box_points, texture
 
 SETTINGS = PreprocessSettings(ClipSettings(SIZE, FRAMES, FPS), TrackSettings(grid=24, extra=100))

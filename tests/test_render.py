@@ -2,10 +2,10 @@ import pytest
 import torch
 
 from pointvid.camera import Camera
-from pointvid.colors import depth_colors, position_colors
 from pointvid.errors import PointVidError
+from pointvid.points.spread import spread_out
 from pointvid.render import compose_preview, draw_tracks, render_point_cloud, swing
-from pointvid.thin import spread_out
+from pointvid.render.colors import depth_colors, position_colors
 from pointvid.tracks import PointTracks
 
 SIZE = (40, 60)

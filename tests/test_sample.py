@@ -11,10 +11,10 @@ import torch
 
 from pointvid.camera import Camera
 from pointvid.errors import PointVidError
-from pointvid.point_codec import decode_points, encode_points
+from pointvid.files.point_codec import decode_points, encode_points
+from pointvid.files.sample import Sample, decode_sample, encode_sample, read_sample, write_sample
 from pointvid.point_map import PointMap
-from pointvid.point_range import PointRange
-from pointvid.sample import Sample, decode_sample, encode_sample, read_sample, write_sample
+from pointvid.points.point_range import PointRange
 
 T, H, W = 6, 31, 45  # odd on purpose
 

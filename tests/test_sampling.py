@@ -3,13 +3,13 @@
 import pytest
 import torch
 
-from pointvid.denoiser.base import base_model, decode_video, encode_video, image_frames, join, split
-from pointvid.denoiser.config import UNetConfig
-from pointvid.denoiser.joint import JointConfig
-from pointvid.denoiser.unet import VideoUNet
-from pointvid.diffusion import Schedule
+from pointvid.diffusion.bases.base import base_model, decode_video, encode_video, image_frames, join, split
+from pointvid.diffusion.bases.unet.config import UNetConfig
+from pointvid.diffusion.bases.unet.joint import JointConfig
+from pointvid.diffusion.bases.unet.unet import VideoUNet
+from pointvid.diffusion.process import Schedule
+from pointvid.diffusion.sampling import ddim_rollout, guided, initial_noise, sample
 from pointvid.errors import PointVidError
-from pointvid.sampling import ddim_rollout, guided, initial_noise, sample
 from tests import tiny_models as tiny
 
 FRAMES, HEIGHT, WIDTH = 3, 6, 8

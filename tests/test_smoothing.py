@@ -5,7 +5,7 @@ from scipy.interpolate import make_smoothing_spline
 
 from pointvid.camera import Camera
 from pointvid.errors import PointVidError
-from pointvid.smoothing import kalman, smooth_tracks
+from pointvid.points.smoothing import kalman, smooth_tracks
 from pointvid.tracks import PointTracks
 
 RNG = np.random.default_rng(7)

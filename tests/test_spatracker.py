@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from pointvid.errors import PointVidError
+from pointvid.files.video import write_video
 from pointvid.trackers.base import create_tracker
 from pointvid.trackers.spatracker.correlation import LocalCorrelation
 from pointvid.trackers.spatracker.embedding import position
@@ -15,7 +16,6 @@ from pointvid.trackers.spatracker.model import UNUSED, SpaTrackerConfig, SpaTrac
 from pointvid.trackers.spatracker.planes import AXES, Planes, splat
 from pointvid.trackers.spatracker.queries import paper_queries
 from pointvid.trackers.spatracker.tracker import SpaTracker
-from pointvid.video import write_video
 
 from . import spatracker_reference as reference
 from .command_line import fails, moving_square

@@ -14,13 +14,13 @@ from scipy.stats import beta
 
 from pointvid.cli import main
 from pointvid.errors import PointVidError
+from pointvid.files.video import VideoFile
 from pointvid.study.answers import COLUMNS, append_answers, parse_answer, read_answers
 from pointvid.study.make import page
 from pointvid.study.plan import QUESTIONS, find_videos, load_study, named_folders, plan_study
 from pointvid.study.score import score_study
 from pointvid.study.server import make_server
 from pointvid.study.statistics import clustered_interval, krippendorff_alpha, share
-from pointvid.video import VideoFile
 
 from .command_line import fails
 from .studies import SHADES, fill, prefer, small_study

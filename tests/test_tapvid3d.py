@@ -7,7 +7,7 @@ from PIL import Image
 
 from pointvid.camera import Camera
 from pointvid.errors import PointVidError
-from pointvid.tapvid3d import read_tapvid3d, read_tapvid3d_video, write_tapvid3d
+from pointvid.files.tapvid3d import read_tapvid3d, read_tapvid3d_video, write_tapvid3d
 from pointvid.tracks import PointTracks
 
 H, W, T = 24, 32, 3

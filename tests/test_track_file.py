@@ -4,7 +4,7 @@ import torch
 
 from pointvid.camera import Camera
 from pointvid.errors import PointVidError
-from pointvid.track_file import load_tracks, save_tracks
+from pointvid.files.track_file import load_tracks, save_tracks
 from pointvid.tracks import PointTracks
 
 

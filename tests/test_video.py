@@ -8,11 +8,11 @@ import torch
 from PIL import Image
 
 from pointvid.camera import Camera
-from pointvid.depth_file import read_depth, read_intrinsics
 from pointvid.errors import PointVidError
+from pointvid.files.depth_file import read_depth, read_intrinsics
+from pointvid.files.mask_file import read_mask
+from pointvid.files.video import VideoFile, decode_mp4, encode_mp4, read_clip, write_video
 from pointvid.framing import Framing
-from pointvid.mask_file import read_mask
-from pointvid.video import VideoFile, decode_mp4, encode_mp4, read_clip, write_video
 
 
 def levels(count=12, size=(32, 48)):

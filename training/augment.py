@@ -10,14 +10,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from pointvid.denoiser.base import join, split
-from pointvid.diffusion import Schedule
+from pointvid.diffusion.bases.base import join, split
+from pointvid.diffusion.process import Schedule
 
-from .batch import Batch
 from .cli import run
 from .config import Augment, Conditioning
-from .denoiser import draw_drops, draw_noise
-from .diffusion_stage import DiffusionStage
+from .data.batch import Batch
+from .model.denoiser import draw_drops, draw_noise
+from .stages.diffusion import DiffusionStage
 
 
 class AugmentStage(DiffusionStage):

@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pointvid.errors import PointVidError
-from pointvid.files import atomic_path
+from pointvid.files.atomic import atomic_path
 
 
 class Strict(BaseModel):
@@ -153,7 +153,7 @@ class Regularize(Run):
 
 
 class Range(Strict):
-    """`pointvid.point_range.PointRange` of the points."""
+    """`pointvid.points.point_range.PointRange` of the points."""
 
     near: float = Field(gt=0)
     far: float = Field(gt=0)
@@ -161,7 +161,7 @@ class Range(Strict):
 
 
 class Unet(Strict):
-    """`pointvid.denoiser.config.UNetConfig`."""
+    """`pointvid.diffusion.bases.unet.config.UNetConfig`."""
 
     block_out_channels: tuple[int, ...]
     attention_levels: tuple[bool, ...]

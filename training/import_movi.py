@@ -25,10 +25,10 @@ from PIL import Image
 
 from pointvid.camera import Camera
 from pointvid.errors import PointVidError
+from pointvid.files.sample import Sample, encode_sample
 from pointvid.point_map import PointMap
-from pointvid.sample import Sample, encode_sample
 
-from .data import write_manifest, write_shard
+from .data.shards import write_manifest, write_shard
 
 _FLIP = np.diag([1.0, -1.0, -1.0])  # Blender's camera axes <-> ours
 

@@ -33,11 +33,11 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from pointvid.errors import PointVidError
-from pointvid.files import atomic_path
+from pointvid.files.atomic import atomic_path
 
 from .config import Optimizer, save_config
-from .data import Entry, Order
-from .ema import Ema
+from .data.shards import Entry, Order
+from .model.ema import Ema
 from .state import State, fingerprint, latest, load_state, save_state, seed_step
 
 log = logging.getLogger("training")

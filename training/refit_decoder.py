@@ -18,13 +18,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from pointvid.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from pointvid.encoders import load_encoders
+from pointvid.diffusion.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from pointvid.diffusion.encoders import load_encoders
+from pointvid.diffusion.pixels import to_range
 from pointvid.errors import PointVidError
-from pointvid.pixels import to_range
-from pointvid.sample import Sample
+from pointvid.files.sample import Sample
 
-from .data import Shards
+from .data.shards import Shards
 
 _RIDGE = 1e-6  # of the features' mean square: directions that the data does not show keep their old weights
 

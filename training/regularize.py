@@ -16,20 +16,20 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from pointvid.checkpoint import Checkpoint
-from pointvid.denoiser.base import decode_video_in_little_memory, join, split
+from pointvid.diffusion.bases.base import decode_video_in_little_memory, join, split
+from pointvid.diffusion.checkpoint import Checkpoint
+from pointvid.diffusion.sampling import ddim_rollout
 from pointvid.errors import PointVidError
-from pointvid.losses import recon_terms, rigidity_graph, rigidity_loss
-from pointvid.point_range import BACKGROUND
-from pointvid.sampling import ddim_rollout
+from pointvid.points.losses import recon_terms, rigidity_graph, rigidity_loss
+from pointvid.points.point_range import BACKGROUND
 
 from .augment import denoising_losses
-from .batch import Batch
-from .calibrate import Calibration, gradient_norm
 from .cli import run
 from .config import Regularize
-from .diffusion_stage import DiffusionStage
+from .data.batch import Batch
 from .loop import is_logged
+from .stages.calibrate import Calibration, gradient_norm
+from .stages.diffusion import DiffusionStage
 
 
 class RegularizeStage(DiffusionStage):

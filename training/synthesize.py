@@ -16,10 +16,10 @@ from tqdm import tqdm
 
 from pointvid.commands import arguments
 from pointvid.errors import PointVidError
-from pointvid.sample import Sample, encode_sample
+from pointvid.files.sample import Sample, encode_sample
 from pointvid.synthetic import SCENES, SPLITS, ClipGenerator, SyntheticClip
 
-from .data import MANIFEST, read_manifest, write_manifest, write_shard
+from .data.shards import MANIFEST, read_manifest, write_manifest, write_shard
 
 
 @dataclass(frozen=True)

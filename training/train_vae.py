@@ -16,13 +16,13 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from pointvid.errors import PointVidError
-from pointvid.point_range import PointRange
+from pointvid.points.point_range import PointRange
 
 from .cli import run
 from .config import SmallModel, Vae, load_config
-from .data import Shards
+from .data.shards import Shards
 from .loop import Stage
-from .small_model import load_vae, make_vae
+from .model.small_model import load_vae, make_vae
 
 
 @dataclass

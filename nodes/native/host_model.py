@@ -12,12 +12,12 @@ import comfy.supported_models_base
 import torch
 from torch import Tensor
 
-from ...pointvid.denoiser.base import base_model, image_frames
+from ...pointvid.diffusion.bases.base import base_model, image_frames
 from ...pointvid.errors import PointVidError
 from .latent_format import STABLE_DIFFUSION_RGB, VideoPointLatent
 
 if TYPE_CHECKING:
-    from ...pointvid.checkpoint import CheckpointInfo
+    from ...pointvid.diffusion.checkpoint import CheckpointInfo
 
 # Keys that `PointVid Image to Video` puts into a conditioning.
 IMAGE_LATENT = "pointvid_image_latent"

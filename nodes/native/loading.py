@@ -13,14 +13,14 @@ import comfy.utils
 import torch
 from torch import Tensor
 
-from ...pointvid.checkpoint import Checkpoint, load_checkpoint, wants_float32
-from ...pointvid.denoiser.base import base_model
+from ...pointvid.diffusion.bases.base import base_model
+from ...pointvid.diffusion.checkpoint import Checkpoint, load_checkpoint, wants_float32
 from ...pointvid.errors import PointVidError
 from .host_model import JointConfig
 from .text_encoder import make_clip
 
 if TYPE_CHECKING:
-    from ...pointvid.checkpoint import CheckpointInfo
+    from ...pointvid.diffusion.checkpoint import CheckpointInfo
 
 DTYPES = {"default": None, "fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
 

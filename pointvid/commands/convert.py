@@ -39,9 +39,9 @@ def run(options: argparse.Namespace) -> None:
     """Convert and say what was written."""
     import torch
 
-    from ..checkpoint import load_checkpoint, save_checkpoint
-    from ..convert import from_diffusers, to_diffusers
-    from ..point_range import PointRange
+    from ..diffusion.checkpoint import load_checkpoint, save_checkpoint
+    from ..diffusion.convert import from_diffusers, to_diffusers
+    from ..points.point_range import PointRange
     from .terminal import Bars
 
     dtype = getattr(torch, _DTYPES[options.dtype]) if options.dtype else None

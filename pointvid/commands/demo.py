@@ -39,9 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Track the shipped clip, generate another, write the results of both."""
-    from ..depth_file import read_depth, read_intrinsics
-    from ..mask_file import read_mask
-    from ..video import VideoFile
+    from ..files.depth_file import read_depth, read_intrinsics
+    from ..files.mask_file import read_mask
+    from ..files.video import VideoFile
     from .tracking import track_and_write
 
     with VideoFile(ASSETS / "demo.mp4") as video:

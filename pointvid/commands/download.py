@@ -30,10 +30,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """List, or fetch one after the other."""
-    from ..downloads import download, look_up
     from ..errors import PointVidError
-    from ..model_folder import models_folder
-    from ..published import PUBLISHED, published
+    from ..weights.downloads import download, look_up
+    from ..weights.folder import models_folder
+    from ..weights.published import PUBLISHED, published
     from .terminal import Bars, file_size
 
     folder = args.to or models_folder()

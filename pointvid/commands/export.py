@@ -109,6 +109,6 @@ def _writer(name: str, args: argparse.Namespace) -> Callable:
         from ..export.after_effects import write_after_effects
 
         return lambda tracks, path, video, progress: write_after_effects(tracks, path, args.points, args.size)
-    from ..track_file import save_tracks
+    from ..files.track_file import save_tracks
 
     return lambda tracks, path, video, progress: save_tracks(tracks, path)

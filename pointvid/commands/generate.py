@@ -58,18 +58,18 @@ def generate_and_write(
     Args:
         image: uint8 [H, W, 3], or None for bases that take none.
         device: None: a GPU where there is one.
-        options: of `pointvid.generate.generate`.
+        options: of `pointvid.diffusion.generator.generate`.
     Raises:
         PointVidError: as `generate`, or nothing but the video came out.
     """
     import torch
 
-    from ..agreement import generation_figures
-    from ..checkpoint import load_checkpoint
-    from ..encoders import load_encoders
+    from ..diffusion.checkpoint import load_checkpoint
+    from ..diffusion.encoders import load_encoders
+    from ..diffusion.generator import generate
     from ..errors import PointVidError
-    from ..generate import generate
-    from ..video import VideoFile, write_video
+    from ..files.video import VideoFile, write_video
+    from ..metrics.agreement import generation_figures
     from .results import write_results
     from .terminal import Bars
 

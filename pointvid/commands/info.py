@@ -21,7 +21,7 @@ def run(args: argparse.Namespace) -> None:
 
     suffix = Path(args.file).suffix.lower()
     if suffix == ".npz":
-        from ..track_file import load_tracks
+        from ..files.track_file import load_tracks
 
         print(table(_track_rows(load_tracks(args.file))))
     elif suffix == ".tar":
@@ -54,7 +54,7 @@ def _track_rows(tracks) -> list[tuple[str, object]]:
 
 
 def _sample_rows(path: str) -> list[tuple[str, object]]:
-    from ..sample import read_sample
+    from ..files.sample import read_sample
 
     captions = _shard_captions(path)
     if len(captions) > 1:
@@ -88,7 +88,7 @@ def _shard_captions(path: str) -> list[tuple[str, str]]:
 
 
 def _video_rows(path: str) -> list[tuple[str, object]]:
-    from ..video import VideoFile
+    from ..files.video import VideoFile
 
     with VideoFile(path) as video:
         frames, height, width, _ = video.shape

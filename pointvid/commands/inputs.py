@@ -10,13 +10,13 @@ from pathlib import Path
 from torch import Tensor
 
 from ..errors import PointVidError
+from ..files.sample import read_sample
+from ..files.tapvid3d import read_tapvid3d, read_tapvid3d_video
+from ..files.track_file import load_tracks
+from ..files.video import read_clip
 from ..point_map import PointMap
 from ..progress import Progress
-from ..sample import read_sample
-from ..tapvid3d import read_tapvid3d, read_tapvid3d_video
-from ..track_file import load_tracks
 from ..tracks import PointTracks
-from ..video import read_clip
 
 GRID = 48
 """Points a side that a video is followed by to be measured."""

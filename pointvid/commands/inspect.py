@@ -22,7 +22,7 @@ def run(options: argparse.Namespace) -> None:
     """Print it."""
     from math import prod
 
-    from ..checkpoint import PART_PREFIXES, UNET_PREFIX, CheckpointInfo, inspect_file
+    from ..diffusion.checkpoint import PART_PREFIXES, UNET_PREFIX, CheckpointInfo, inspect_file
     from .terminal import table
 
     metadata, tensors = inspect_file(options.file)

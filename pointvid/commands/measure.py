@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> None:
 def _write_picture(reports, path: Path) -> None:
     from PIL import Image
 
-    from ..files import atomic_path
+    from ..files.atomic import atomic_path
     from ..metrics.chart import draw, panels
 
     with atomic_path(path) as temporary:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ..files.video import VideoFile
     from ..segmenters.base import Objects
-    from ..video import VideoFile
 
 
 def add_objects(parser: argparse.ArgumentParser) -> None:
@@ -60,7 +60,7 @@ def find_objects(video: VideoFile, args: argparse.Namespace) -> Objects | None:
     import torch
 
     from ..labels import ChatLabels, RuleLabels, split_labels
-    from ..model_folder import models_folder
+    from ..weights.folder import models_folder
     from .terminal import Bars
 
     try:

@@ -12,13 +12,13 @@ from .. import __version__
 from ..export.glb import write_glb
 from ..export.html import write_html
 from ..export.ply import write_ply_sequence
-from ..files import atomic_path
+from ..files.atomic import atomic_path
+from ..files.track_file import save_tracks
+from ..files.video import VideoFile, write_video
 from ..progress import Progress
 from ..render import compose_preview, draw_tracks, overlay_frames, render_point_cloud
 from ..render.overlay import Frames
-from ..track_file import save_tracks
 from ..tracks import PointTracks
-from ..video import VideoFile, write_video
 
 TRAIL = 8
 

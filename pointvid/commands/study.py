@@ -91,7 +91,7 @@ def _score(args: argparse.Namespace) -> None:
     import json
 
     from ..errors import PointVidError
-    from ..files import atomic_path
+    from ..files.atomic import atomic_path
     from ..study.answers import read_answers
     from ..study.plan import ANSWERS, load_study
     from ..study.score import score_study

@@ -68,9 +68,9 @@ def _write_clip(folder: Path, clip: SyntheticClip) -> None:
     import numpy as np
     from PIL import Image
 
-    from ..files import atomic_path
-    from ..track_file import save_tracks
-    from ..video import write_video
+    from ..files.atomic import atomic_path
+    from ..files.track_file import save_tracks
+    from ..files.video import write_video
     from .results import write_preview
 
     tracks = clip.tracks(clip.mask.nonzero().flip(-1))

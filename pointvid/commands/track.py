@@ -78,9 +78,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Track the clip and write the results."""
     from ..camera import Camera
-    from ..depth_file import read_depth, read_intrinsics
-    from ..mask_file import read_mask
-    from ..video import VideoFile
+    from ..files.depth_file import read_depth, read_intrinsics
+    from ..files.mask_file import read_mask
+    from ..files.video import VideoFile
     from .objects import find_objects
     from .tracking import estimate_depth, track_and_write
 

@@ -13,19 +13,19 @@ import torch
 from torch import Tensor
 
 from ..camera import Camera
-from ..densify import densify
 from ..depth_models.base import EstimatedDepth
 from ..depth_models.loading import FOLDER as DEPTH_FOLDER
 from ..depth_models.loading import load_depth_model
 from ..errors import PointVidError
-from ..model_folder import models_folder
-from ..nearest import nearest_tracks
+from ..files.video import VideoFile
+from ..points.densify import densify
+from ..points.nearest import nearest_tracks
 from ..segmenters.base import Objects
 from ..trackers.base import Tracker, create_tracker
-from ..trackers.known_weights import find_weights, tracker_of
 from ..trackers.pipeline import TrackedClip, track_clip
 from ..tracks import PointTracks
-from ..video import VideoFile
+from ..weights.folder import models_folder
+from ..weights.known import find_weights, tracker_of
 from .results import write_results
 from .terminal import Bars, file_size, table
 

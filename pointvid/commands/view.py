@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> None:
     import webbrowser
 
     from ..export.html import write_html
-    from ..video import read_clip
+    from ..files.video import read_clip
     from .inputs import read_tracks
     from .terminal import Bars
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..files import atomic_path
+from ..files.atomic import atomic_path
 from ..tracks import PointTracks
 from .paths_2d import paths_2d
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ..colors import track_colors
 from ..errors import PointVidError
-from ..files import atomic_path
-from ..track_file import save_tracks
+from ..files.atomic import atomic_path
+from ..files.track_file import save_tracks
+from ..render.colors import track_colors
 from ..tracks import PointTracks
 
 SCRIPT = Path(__file__).with_name("blender_script.py")

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from ..errors import PointVidError
-from ..files import atomic_path
-from ..thin import spread_out
+from ..files.atomic import atomic_path
+from ..points.spread import spread_out
 from ..tracks import PointTracks
 
 

@@ -6,7 +6,7 @@ import os
 
 import numpy as np
 
-from ..files import atomic_path
+from ..files.atomic import atomic_path
 from ..progress import Progress, silent
 from ..tracks import PointTracks
 

@@ -13,9 +13,9 @@ import struct
 
 import numpy as np
 
-from ..colors import track_colors
-from ..files import atomic_path
+from ..files.atomic import atomic_path
 from ..progress import Progress, silent
+from ..render.colors import track_colors
 from ..tracks import PointTracks
 from .scene import frame_name, linear_colors, shown, world_points
 

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from ..errors import PointVidError
-from ..files import atomic_path
+from ..files.atomic import atomic_path
 from ..tracks import PointTracks
 from .viewer_data import viewer_bytes
 

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..errors import PointVidError
-from ..thin import spread_out
+from ..points.spread import spread_out
 from ..tracks import PointTracks
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..colors import track_colors
 from ..errors import PointVidError
-from ..files import atomic_path
+from ..files.atomic import atomic_path
 from ..progress import Progress, silent
+from ..render.colors import track_colors
 from ..tracks import PointTracks
 from .scene import linear_colors, shown, world_points
 

@@ -18,7 +18,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from ..errors import PointVidError
-from ..files import atomic_path
+from ..files.atomic import atomic_path
 from ..progress import Progress, silent
 from ..tracks import PointTracks
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ..errors import PointVidError
-from ..files import atomic_path
+from ..files.atomic import atomic_path
 
 INSTRUCTION = (
     "You are given the caption of a short video. List the physical objects, people and animals that move in it or are "

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import PointVidError
-from ..files import atomic_path
+from ..files.atomic import atomic_path
 from .chart import COLORS, panels, svg
 from .measure import TITLES, MetricReport
 

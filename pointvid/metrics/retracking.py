@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from ..errors import PointVidError
+from ..points.spread import spread_pixels
 from ..progress import Progress, silent
-from ..thin import spread_pixels
 from ..trackers.base import Frames, Tracker
 from ..trackers.lucas_kanade import LucasKanade
 from ..tracks import PointTracks

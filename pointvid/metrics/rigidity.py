@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..losses import rigidity_graph
+from ..points.losses import rigidity_graph
 from .measurement import Measurement
 from .trajectories import Points, trajectories
 

@@ -13,7 +13,7 @@ import torch
 from scipy.spatial import Delaunay, QhullError
 from torch import Tensor
 
-from ..thin import spread_pixels
+from ..points.spread import spread_pixels
 from .measurement import Measurement, mean
 from .trajectories import Points, Trajectories, num_frames, share, trajectories
 

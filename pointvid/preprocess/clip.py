@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from ..camera import Camera
-from ..depth_file import read_depth, read_intrinsics
 from ..errors import PointVidError
-from ..mask_file import read_mask
-from ..video import VideoFile
+from ..files.depth_file import read_depth, read_intrinsics
+from ..files.mask_file import read_mask
+from ..files.video import VideoFile
 from .gates import Reason, Rejected
 from .settings import ClipSettings
 

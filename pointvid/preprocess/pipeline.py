@@ -14,15 +14,15 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from ..densify import densify
 from ..depth_models.base import DepthModel
 from ..errors import PointVidError
+from ..files.sample import Sample
 from ..labels.base import LabelSource
 from ..memory import free_cached, is_out_of_memory
+from ..points.densify import densify
+from ..points.smoothing import smooth_tracks
 from ..progress import Progress, silent
-from ..sample import Sample
 from ..segmenters.base import Segmenter
-from ..smoothing import smooth_tracks
 from ..trackers.base import Tracker, create_tracker
 from ..trackers.foreground import NothingMoves
 from ..trackers.pipeline import track_clip

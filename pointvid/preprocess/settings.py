@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 
-from ..densify import INTERPOLATIONS
 from ..errors import PointVidError
+from ..points.densify import INTERPOLATIONS
 
 TAKES = ("middle", "first")
 

@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..colors import track_colors
+from ..points.spread import spread_out
 from ..progress import Progress, silent
-from ..thin import spread_out
 from ..tracks import PointTracks
+from .colors import track_colors
 
 SUPERSAMPLING = 2
 VIEW_FOV = 40.0  # degrees, vertical

@@ -10,11 +10,11 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from ..colors import depth_colors, position_colors
 from ..errors import PointVidError
+from ..points.spread import spread_out
 from ..progress import Progress, silent
-from ..thin import spread_out
 from ..tracks import PointTracks
+from .colors import depth_colors, position_colors
 
 SUPERSAMPLING = 2
 COLORINGS = ("position", "depth")

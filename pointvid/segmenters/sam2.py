@@ -10,7 +10,7 @@ import transformers
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..denoiser.joint import check_keys
+from ..diffusion.bases.unet.joint import check_keys
 from ..errors import PointVidError
 from ..memory import memory_error, run_in_chunks
 from ..progress import Progress, silent

@@ -11,9 +11,9 @@ from importlib.resources import files
 from pathlib import Path
 
 from ..errors import PointVidError
-from ..files import atomic_path
+from ..files.atomic import atomic_path
+from ..files.video import VideoFile, write_video
 from ..progress import Progress, silent
-from ..video import VideoFile, write_video
 from .plan import CLIPS, KEY, PAGE, Study
 
 CRF = 12  # nothing that a rater could see is lost

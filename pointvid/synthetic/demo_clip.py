@@ -15,9 +15,9 @@ import numpy as np
 from PIL import Image
 from torch.nn.functional import avg_pool2d
 
-from ..files import atomic_path
-from ..track_file import save_tracks
-from ..video import write_video
+from ..files.atomic import atomic_path
+from ..files.track_file import save_tracks
+from ..files.video import write_video
 from .clip import SyntheticClip
 from .generator import generate_clip
 

@@ -10,8 +10,8 @@ from torch import Tensor
 from ..camera import Camera
 from ..errors import PointVidError
 from ..memory import memory_error
+from ..points.smoothing import smooth_tracks
 from ..progress import Progress, silent
-from ..smoothing import smooth_tracks
 from ..tracks import PointTracks
 from .base import DepthMaps, Frames, Tracker, create_tracker
 from .foreground import mask_from_tracks, moving_foreground

@@ -1,12 +1,12 @@
-"""A real ComfyUI as a method of `training.evaluate`: its own nodes make a video of the uploaded image."""
+"""A real ComfyUI as a method of `experiments.compare`: its own nodes make a video of the uploaded image."""
 
 import pytest
 import torch
 from PIL import Image
 
+from experiments.evaluation.comfyui import ComfyUI, read_workflow
+from experiments.evaluation.inputs import Item
 from pointvid.errors import PointVidError
-from training.evaluation.comfyui import ComfyUI, read_workflow
-from training.evaluation.inputs import Item
 
 pytestmark = pytest.mark.browser
 

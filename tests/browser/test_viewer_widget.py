@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.cube_clip import cube_clip
-from pointvid.track_file import save_tracks
+from pointvid.files.track_file import save_tracks
 from tests.browser.frontend import CLASSIC, NODES_2, Frontend
 from tests.browser.test_viewer_gestures import Fingers
 

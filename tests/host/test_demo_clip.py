@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pointvid.commands.demo import ASSETS
-from pointvid.track_file import load_tracks
+from pointvid.files.track_file import load_tracks
 from tests.host.graphs import Graph
 
 pytestmark = pytest.mark.host

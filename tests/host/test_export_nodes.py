@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pointvid.export.glb import encode_glb
-from pointvid.track_file import load_tracks, save_tracks
+from pointvid.files.track_file import load_tracks, save_tracks
 from tests.host.graphs import Graph
 from tests.host.test_track_nodes import some_tracks
 

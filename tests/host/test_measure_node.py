@@ -7,8 +7,8 @@ import math
 
 import pytest
 
+from pointvid.files.track_file import save_tracks
 from pointvid.metrics import measure
-from pointvid.track_file import save_tracks
 from tests.host.graphs import Graph
 from tests.host.test_track_nodes import some_tracks
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 from transformers import CLIPTextModel, CLIPTokenizer, CLIPVisionModelWithProjection
 
-from pointvid.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from pointvid.convert import from_diffusers
-from pointvid.denoiser.base import base_model
-from pointvid.guidance import without_points
-from pointvid.sampling import guided, initial_noise, sample
+from pointvid.diffusion.bases.base import base_model
+from pointvid.diffusion.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from pointvid.diffusion.convert import from_diffusers
+from pointvid.diffusion.guidance import without_points
+from pointvid.diffusion.sampling import guided, initial_noise, sample
 from tests import tiny_models as tiny
 from tests.host.graphs import Graph
 
@@ -129,7 +129,7 @@ def test_conditioning_is_what_the_encoders_libraries_make(host, joint, published
 
 
 def sampled_both_ways(node: str, host, joint: Checkpoint) -> tuple[torch.Tensor, torch.Tensor]:
-    """Four steps by a node of the host, and by `pointvid.sampling` from the same conditioning and noise."""
+    """Four steps by a node of the host, and by `pointvid.diffusion.sampling` from the same conditioning and noise."""
     graph, load, i2v = conditioned()
     own = node != "KSampler"
     graph.probe("latent", ksampler(graph, load, i2v, node, "latent" if own else "latent_image"))
@@ -206,7 +206,7 @@ def test_inner_guidance_without_points_is_classifier_free_guidance(host, joint):
 
 
 def test_inner_guidance_is_the_librarys(host, joint):
-    from pointvid.guidance import inner_guided
+    from pointvid.diffusion.guidance import inner_guided
 
     patched = sampled(
         host,

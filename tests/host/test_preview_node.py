@@ -7,7 +7,7 @@ import struct
 
 import pytest
 
-from pointvid.track_file import save_tracks
+from pointvid.files.track_file import save_tracks
 from tests.host.graphs import Graph
 from tests.host.test_track_nodes import some_tracks
 

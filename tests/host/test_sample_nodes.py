@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pointvid.densify import densify
-from pointvid.sample import read_sample
-from pointvid.track_file import save_tracks
+from pointvid.files.sample import read_sample
+from pointvid.files.track_file import save_tracks
+from pointvid.points.densify import densify
 from tests.host.graphs import Graph
 from tests.host.test_track_nodes import SIZE, some_tracks
 

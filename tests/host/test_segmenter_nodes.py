@@ -7,8 +7,8 @@ import shutil
 import pytest
 import torch
 
+from pointvid.files.video import write_video
 from pointvid.segmenters.grounded_sam2 import load_grounded_sam2
-from pointvid.video import write_video
 from tests.host.graphs import Graph
 from tests.host.test_tracking_nodes import track
 from tests.sam2_reference import seeded_frame

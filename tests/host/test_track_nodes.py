@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from pointvid.camera import Camera
-from pointvid.densify import densify
-from pointvid.smoothing import smooth_tracks
-from pointvid.track_file import load_tracks, save_tracks
+from pointvid.files.track_file import load_tracks, save_tracks
+from pointvid.points.densify import densify
+from pointvid.points.smoothing import smooth_tracks
 from pointvid.tracks import PointTracks
 from tests.host.graphs import Graph
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pointvid.video import write_video
+from pointvid.files.video import write_video
 from tests.host.graphs import Graph
 
 pytestmark = pytest.mark.host

@@ -11,8 +11,8 @@ import torch
 from pydantic import BaseModel
 
 from pointvid.errors import PointVidError
-from pointvid.files import atomic_path
-from pointvid.video import write_video
+from pointvid.files.atomic import atomic_path
+from pointvid.files.video import write_video
 from tests.moving_clips import FPS, FRAMES, SIZE, box_clip, box_points
 from training import build_dataset
 from training.build_dataset import build, read_config, summary
@@ -22,7 +22,7 @@ from training.builder.inputs import list_jobs
 from training.builder.overlap import run_one_after_another
 from training.builder.stages import Stages
 from training.config import load_config
-from training.data import Shards, read_manifest
+from training.data.shards import Shards, read_manifest
 
 GOOD = 5
 
@@ -255,7 +255,7 @@ def test_a_full_disk_stops_cleanly_and_goes_on(built, videos, quick, tmp_path):
         return atomic_path(path)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("training.data.atomic_path", full)
+        patch.setattr("training.data.shards.atomic_path", full)
         with pytest.raises(PointVidError, match="No space left"):
             build([videos], tmp_path, config())
     build([videos], tmp_path, config())

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from pointvid.video import write_video
+from pointvid.files.video import write_video
 from tests.moving_clips import FPS, FRAMES, SIZE, box_clip
 from training.build_dataset import build
 from training.builder.config import BuildDataset
-from training.data import Shards, read_manifest
+from training.data.shards import Shards, read_manifest
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]

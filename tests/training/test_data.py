@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from pointvid.errors import PointVidError
-from pointvid.sample import encode_sample
+from pointvid.files.sample import encode_sample
 from tests.training.tiny import moving_box, write_shards
-from training.data import Entry, Order, Shards, read_manifest, write_manifest, write_shard
+from training.data.shards import Entry, Order, Shards, read_manifest, write_manifest, write_shard
 
 
 def entries(count, size=(4, 16, 16), shard=10):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pointvid.checkpoint import load_checkpoint, save_checkpoint
-from pointvid.encoders import load_encoders
-from pointvid.pixels import to_range
+from pointvid.diffusion.checkpoint import load_checkpoint, save_checkpoint
+from pointvid.diffusion.encoders import load_encoders
+from pointvid.diffusion.pixels import to_range
 from training.augment import AugmentStage
 from training.config import Augment
-from training.data import Shards
+from training.data.shards import Shards
 from training.loop import train
 from training.refit_decoder import refit_decoder
 

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from pointvid.errors import PointVidError
 from tests.training.tiny import SMALL
 from training.config import Autoencoder, SmallModel
-from training.small_model import load_tokenizer, load_vae, make_small_model, make_vae, tokenizer_files
+from training.model.small_model import load_tokenizer, load_vae, make_small_model, make_vae, tokenizer_files
 
 
 def test_the_autoencoder_starts_as_a_resizer():

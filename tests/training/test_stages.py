@@ -7,17 +7,17 @@ import pytest
 import torch
 from torch import nn
 
-from pointvid.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from pointvid.diffusion import Schedule
-from pointvid.encoders import load_encoders
+from pointvid.diffusion.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from pointvid.diffusion.encoders import load_encoders
+from pointvid.diffusion.process import Schedule
 from pointvid.errors import PointVidError
 from training.augment import AugmentStage, denoising_losses, snr_weight
-from training.batch import Batch
-from training.calibrate import Calibration
 from training.config import Augment, Conditioning, Regularize, Weights, load_config
-from training.denoiser import draw_noise
+from training.data.batch import Batch
 from training.loop import train
+from training.model.denoiser import draw_noise
 from training.regularize import RegularizeStage, background, thinned
+from training.stages.calibrate import Calibration
 from training.state import seed_step
 
 NOTHING_DROPPED = Conditioning(drop_text=0, drop_image=0, drop_points=0, offset_noise=0)
@@ -341,7 +341,7 @@ def test_latents_are_kept_and_know_their_vae(stage1, vae_folder, tmp_path):
     files = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
     stage1()
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == files
-    from training.small_model import load_vae
+    from training.model.small_model import load_vae
 
     for part, same in (("decoder", True), ("encoder", False)):  # latents know nothing of the decoder
         other = load_vae(vae_folder)

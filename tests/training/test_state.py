@@ -8,7 +8,7 @@ from torch import nn
 from pointvid.errors import PointVidError
 from training import state
 from training.config import Augment
-from training.ema import Ema
+from training.model.ema import Ema
 from training.state import State, fingerprint, latest, load_state, save_state, seed_step, states
 
 

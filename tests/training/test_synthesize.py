@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from training.data import MANIFEST, Shards
+from training.data.shards import MANIFEST, Shards
 from training.synthesize import synthesize
 
 pytest.importorskip("mujoco")

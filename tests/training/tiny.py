@@ -5,9 +5,9 @@ from pathlib import Path
 import torch
 
 from pointvid.camera import Camera
+from pointvid.files.sample import Sample, encode_sample
 from pointvid.point_map import PointMap
-from pointvid.sample import Sample, encode_sample
-from training.data import write_manifest, write_shard
+from training.data.shards import write_manifest, write_shard
 
 FRAMES, SIZE = 4, 16
 SMALL = {

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from training.config import Augment
-from training.data import Entry
+from training.data.shards import Entry
 from training.loop import Stage, train
 
 

@@ -15,7 +15,7 @@ from pointvid.preprocess import Preprocessor
 from pointvid.segmenters.grounded_sam2 import find_models
 from pointvid.trackers.base import TRACKERS
 
-from ..data import file_digest
+from ..data.shards import file_digest
 from .config import BuildDataset, Plugin
 
 KNOWN: dict[str, dict[str, str]] = {

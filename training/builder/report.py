@@ -13,12 +13,12 @@ from typing import Any
 
 from PIL import Image
 
-from pointvid.files import atomic_path
+from pointvid.files.atomic import atomic_path
+from pointvid.files.sample import Sample
 from pointvid.preprocess.gates import GATES
 from pointvid.render.overlay import draw_tracks
-from pointvid.sample import Sample
 
-from ..data import Shards
+from ..data.shards import Shards
 from .store import Store
 
 _WIDTH = 320  # of the moving pictures, pixels

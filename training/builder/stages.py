@@ -10,9 +10,9 @@ from typing import Any
 import torch
 
 from pointvid.errors import PointVidError
+from pointvid.files.sample import encode_sample
 from pointvid.memory import is_out_of_memory
 from pointvid.preprocess import Preprocessor, Reason, Rejected
-from pointvid.sample import encode_sample
 
 from .config import BuildDataset
 from .inputs import Job
@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job: `members` of its sample (`pointvid.sample`), or the reasons why there is none."""
+    """What became of a job: `members` of its sample (`pointvid.files.sample`), or the reasons why there is none."""
 
     key: str
     members: dict[str, bytes] | None = None

@@ -26,10 +26,10 @@ from typing import Any
 
 import pointvid
 from pointvid.errors import PointVidError
-from pointvid.files import atomic_path
-from pointvid.revision import git_revision
+from pointvid.files.atomic import atomic_path
+from pointvid.files.revision import git_revision
 
-from ..data import MANIFEST, read_manifest, write_manifest, write_shard
+from ..data.shards import MANIFEST, read_manifest, write_manifest, write_shard
 from .inputs import Job
 from .stages import Outcome
 
@@ -66,7 +66,7 @@ class Store:
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """As `training.data.read_manifest` gives it."""
+        """As `training.data.shards.read_manifest` gives it."""
         return self._manifest
 
     @property

@@ -13,9 +13,9 @@ from ...camera import Camera
 from ...errors import PointVidError
 from ...progress import Progress, silent
 from ...tracks import PointTracks, colors_at, on_screen
+from ...weights.read import load_weights, read_weights
 from ..base import DepthMaps, Frames, check_clip
 from ..lift import lift_tracks
-from ..weights import load_weights, read_weights
 from .model import AllTrackerConfig, AllTrackerNet
 
 SOURCE = (

@@ -1,0 +1,88 @@
+"""Scores of several methods, beside the paper's Table 1."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from pointvid.files.atomic import atomic_path
+
+# The paper's Table 1, VBench and VideoPhy on 387 clips of 448x256 from Panda-70M.
+PAPER = {
+    "I2VGen-XL (paper)": {
+        "subject_consistency": 0.83247,
+        "background_consistency": 0.89147,
+        "motion_smoothness": 0.95706,
+        "aesthetic_quality": 0.44055,
+        "imaging_quality": 0.58532,
+        "physical_commonsense": 0.32665,
+    },
+    "PointVid (paper)": {
+        "subject_consistency": 0.95892,
+        "background_consistency": 0.95202,
+        "motion_smoothness": 0.98456,
+        "aesthetic_quality": 0.43369,
+        "imaging_quality": 0.60423,
+        "physical_commonsense": 0.37434,
+    },
+}
+PAPER_CLIPS = 387
+
+
+def write_scores(folder: Path, results: Mapping[str, Mapping[str, Any]], notes: list[str]) -> None:
+    """scores.json, scores.md and scores.html.
+
+    Args:
+        results: method -> {"scores": {name: mean}, "clips": {name: {clip: value}}, "count": clips, "versions": {...}}.
+        notes: what is missing, and why.
+    """
+    content = {
+        "paper": PAPER,
+        "paper_clips": PAPER_CLIPS,
+        "methods": results,
+        "notes": notes,
+    }
+    with atomic_path(folder / "scores.json") as path:
+        path.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    header, rows = table(results)
+    with atomic_path(folder / "scores.md") as path:
+        lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+        lines += ["| " + " | ".join(row) + " |" for row in rows]
+        path.write_text("\n".join([*lines, "", *(f"- {note}" for note in notes), ""]), encoding="utf-8")
+    with atomic_path(folder / "scores.html") as path:
+        cells = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+        head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
+        page = (
+            '<!doctype html><meta charset="utf-8"><title>Scores</title><style>:root{color-scheme:light dark}'
+            "body{font:15px/1.5 system-ui,sans-serif;margin:2em}td,th{padding:4px 10px;text-align:right}"
+            "td:first-child{text-align:left}</style>"
+            f"<h1>Scores</h1><table><thead><tr>{head}</tr></thead><tbody>{cells}</tbody></table>"
+            f"<ul>{''.join(f'<li>{escape(note)}</li>' for note in notes)}</ul>"
+        )
+        path.write_text(page, encoding="utf-8")
+
+
+def table(results: Mapping[str, Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows: the paper's methods first, then ours; a score nobody has here is left out."""
+    scores: dict[str, None] = {}
+    if any(set(result["scores"]) & set(PAPER["PointVid (paper)"]) for result in results.values()):
+        scores |= dict.fromkeys(PAPER["PointVid (paper)"])
+    for result in results.values():
+        scores |= dict.fromkeys(result["scores"])
+    rows = [
+        [name, str(PAPER_CLIPS), *(_cell(values.get(score)) for score in scores)]
+        for name, values in PAPER.items()
+        if set(values) & set(scores)
+    ]
+    rows += [
+        [name, str(result["count"]), *(_cell(result["scores"].get(score)) for score in scores)]
+        for name, result in results.items()
+    ]
+    return ["method", "clips", *(score.replace("_", " ") for score in scores)], rows
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"

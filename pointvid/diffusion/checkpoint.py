@@ -1,0 +1,257 @@
+"""The checkpoint file: one safetensors file that says what it is. `docs/checkpoint-format.md` specifies it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from .. import __version__
+from ..errors import PointVidError
+from ..files.atomic import atomic_path
+from ..files.revision import git_revision
+from ..points.point_range import PointRange
+from .bases.base import base_model
+from .bases.unet.joint import JointConfig, JointUNet, check_keys
+from .process import Schedule
+
+FORMAT = 1
+STAGES = ("initial", "augment", "regularize")
+UNET_PREFIX = "model.diffusion_model."
+PART_PREFIXES = {
+    "text_encoder": "cond_stage_model.",
+    "image_encoder": "clip_vision.",
+    "vae": "first_stage_model.",
+    "tokenizer": "tokenizer.",
+}
+_KEY = "pointvid."
+_PICKLES = (".ckpt", ".pt", ".pth", ".bin", ".pkl")
+
+
+@dataclass(frozen=True)
+class CheckpointInfo:
+    """What a checkpoint's metadata says.
+
+    Attributes:
+        base: name of the base model's adapter.
+        config: of the joint UNet.
+        schedule: the noise schedule it was trained with.
+        resolution: (H, W) in pixels it was trained at; frames, fps: of its clips.
+        point_range: how its point half encodes (u, v, depth).
+        stage: "initial" (converted, untrained), "augment" (stage 1) or "regularize" (stage 2); step: of that stage.
+        configs: `config.json` of the encoders the file holds, by part name; "image_processor": of the image's CLIP.
+        training: what the trainer wants remembered (loss weights, data fingerprint), not interpreted here.
+        version, revision: of the pointvid that wrote it.
+    """
+
+    base: str
+    config: JointConfig
+    schedule: Schedule
+    resolution: tuple[int, int]
+    frames: int
+    fps: float
+    point_range: PointRange
+    stage: str = "initial"
+    step: int = 0
+    configs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+    version: str = __version__
+    revision: str = field(default_factory=git_revision)
+
+    def __post_init__(self) -> None:
+        base_model(self.base)
+        if self.stage not in STAGES:
+            raise PointVidError(f"checkpoint: stage is {self.stage!r}, expected one of {STAGES}")
+
+    def replace(self, **changes: object) -> CheckpointInfo:
+        """A copy with some fields changed."""
+        return replace(self, **changes)
+
+    def check_resolution(self, height: int, width: int, what: str = "clip") -> None:
+        """Raise PointVidError unless `what` has the resolution the model was trained at."""
+        if (height, width) != tuple(self.resolution):
+            raise PointVidError(
+                f"{what} is {height}x{width}, the checkpoint was trained at {self.resolution[0]}x{self.resolution[1]} "
+                "(HxW); resize and crop it to that"
+            )
+
+    def to_metadata(self) -> dict[str, str]:
+        """One JSON value a field, under "pointvid.<field>"."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        values["config"] = json.loads(self.config.to_json())
+        values["schedule"] = self.schedule.to_diffusers()
+        values["point_range"] = self.point_range.to_dict()
+        return {_KEY + "format": str(FORMAT), **{_KEY + name: json.dumps(value) for name, value in values.items()}}
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, str], name: str = "checkpoint") -> CheckpointInfo:
+        """Read `to_metadata`'s result; `name` starts the error messages.
+
+        Raises:
+            PointVidError: another format version, or keys are missing or unknown: they are listed.
+        """
+        found = {key.removeprefix(_KEY): value for key, value in metadata.items() if key.startswith(_KEY)}
+        if found.pop("format", None) != str(FORMAT):
+            raise PointVidError(
+                f"{name}: format is {metadata.get(_KEY + 'format')}, this pointvid reads {FORMAT}; update pointvid"
+            )
+        expected = {f.name for f in fields(cls)}
+        missing, unknown = sorted(expected - set(found)), sorted(set(found) - expected)
+        if missing or unknown:
+            raise PointVidError(
+                f"{name}: metadata lacks {missing}, has unknown {unknown}; update pointvid or convert again"
+            )
+        try:
+            values = {key: json.loads(value) for key, value in found.items()}
+            values["config"] = JointConfig.from_json(found["config"])
+            values["schedule"] = Schedule.from_diffusers(values["schedule"])
+            values["point_range"] = PointRange.from_dict(values["point_range"])
+            height, width = values["resolution"]
+        except (json.JSONDecodeError, TypeError, ValueError) as error:
+            if isinstance(error, PointVidError):
+                raise
+            raise PointVidError(f"{name}: metadata cannot be read ({error}), expected what pointvid wrote") from error
+        return cls(**{**values, "resolution": (int(height), int(width))})
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A checkpoint in memory.
+
+    Attributes:
+        info: its metadata.
+        unet: state dict of `JointUNet(info.config)`.
+        parts: state dicts of the encoders an all-in-one file holds, by the names of PART_PREFIXES, keys without prefix
+            as published; "tokenizer" maps file names to uint8 tensors of their bytes.
+    """
+
+    info: CheckpointInfo
+    unet: dict[str, Tensor]
+    parts: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+
+
+def save_checkpoint(checkpoint: Checkpoint, path: str | PathLike) -> None:
+    """Write the file, whole or not at all. Without parts the UNet's keys are bare, else every part has its prefix.
+
+    Raises:
+        PointVidError: the UNet's tensors are not those of the config; unknown parts; nothing can be written there.
+    """
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise PointVidError(f"checkpoint: cannot write {path.name}, expected a name ending in .safetensors")
+    check_keys(checkpoint.unet, JointUNet(checkpoint.info.config, device="meta"), "checkpoint")
+    unknown = sorted(set(checkpoint.parts) - set(PART_PREFIXES))
+    if unknown:
+        raise PointVidError(f"checkpoint: parts {unknown} are unknown, expected some of {list(PART_PREFIXES)}")
+    tensors = {(UNET_PREFIX if checkpoint.parts else "") + key: value for key, value in checkpoint.unet.items()}
+    for name, part in checkpoint.parts.items():
+        tensors |= {PART_PREFIXES[name] + key: value for key, value in part.items()}
+    with atomic_path(path) as temporary:
+        plain = {key: value.detach().to("cpu").contiguous() for key, value in tensors.items()}
+        save_file(plain, temporary, metadata={"format": "pt", **checkpoint.info.to_metadata()})
+
+
+def load_info(path: str | PathLike) -> CheckpointInfo:
+    """The metadata alone; reads no weights. Raises as `load_checkpoint`."""
+    return _opened(path, lambda file: _info(Path(path).name, file))
+
+
+def wants_float32(weights: Mapping[str, Tensor]) -> bool:
+    """Whether a part keeps some weights in float32 beside shorter ones: half precision would show in what it makes."""
+    dtypes = {value.dtype for value in weights.values() if value.is_floating_point()}
+    return torch.float32 in dtypes and len(dtypes) > 1
+
+
+def load_checkpoint(
+    path: str | PathLike, dtype: torch.dtype | None = None, device: torch.device | str = "cpu"
+) -> Checkpoint:
+    """Read a checkpoint, checked against its own config.
+
+    Args:
+        dtype: floating tensors are converted to it; None keeps the file's.
+    Raises:
+        PointVidError: the file is missing, truncated, a pickle, fp8, a base model without points, or its keys are not
+            those that its metadata promises.
+    """
+    name = Path(path).name
+
+    def read(file: Any) -> Checkpoint:
+        info = _info(name, file)
+        keys = list(file.keys())
+        _refuse_fp8(name, file, keys)
+        prefixes = {"unet": UNET_PREFIX, **PART_PREFIXES}
+        if not any(key.startswith(UNET_PREFIX) for key in keys):
+            prefixes = {"unet": ""}
+        groups: dict[str, dict[str, Tensor]] = {part: {} for part in prefixes}
+        unknown = []
+        for key in keys:
+            part = next((part for part, prefix in prefixes.items() if key.startswith(prefix)), None)
+            if part is None:
+                unknown.append(key)
+                continue
+            value = file.get_tensor(key)
+            wanted = dtype if value.is_floating_point() else None
+            groups[part][key.removeprefix(prefixes[part])] = value.to(device, wanted)
+        if unknown:
+            raise PointVidError(f"{name}: {len(unknown)} unknown: {', '.join(sorted(unknown)[:8])}")
+        unet = groups.pop("unet")
+        check_keys(unet, JointUNet(info.config, device="meta"), name)
+        return Checkpoint(info, unet, {part: group for part, group in groups.items() if group})
+
+    return _opened(path, read)
+
+
+def inspect_file(path: str | PathLike) -> tuple[dict[str, str], dict[str, tuple[str, list[int]]]]:
+    """Metadata, and dtype and shape of every tensor, of any safetensors file; reads no weights."""
+
+    def read(file: Any) -> tuple[dict[str, str], dict[str, tuple[str, list[int]]]]:
+        slices = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+        return file.metadata() or {}, {key: (part.get_dtype(), part.get_shape()) for key, part in slices.items()}
+
+    return _opened(path, read)
+
+
+def _opened(path: str | PathLike, read: Callable[[Any], Any]) -> Any:
+    path = Path(path)
+    if not path.is_file():
+        raise PointVidError(f"checkpoint: there is no file {path}")
+    if path.suffix.lower() in _PICKLES:
+        raise PointVidError(f"{path.name}: is a pickle, which can run code when loaded; expected a .safetensors file")
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            return read(file)
+    except SafetensorError as error:
+        with path.open("rb") as file:
+            pickled = file.read(2) in (b"PK", b"\x80\x02")
+        what = "is a pickle, which can run code when loaded" if pickled else f"is damaged or truncated ({error})"
+        raise PointVidError(
+            f"{path.name}: {what}; expected a .safetensors file, download or convert it again"
+        ) from error
+
+
+def _info(name: str, file: Any) -> CheckpointInfo:
+    metadata = file.metadata() or {}
+    if _KEY + "format" in metadata:
+        return CheckpointInfo.from_metadata(metadata, name)
+    if any(key.endswith("conv_in.weight") or "input_blocks.0.0.weight" in key for key in file.keys()):  # noqa: SIM118
+        raise PointVidError(
+            f"{name}: is a model without points, expected a joint checkpoint; `pointvid convert` makes one of it"
+        )
+    raise PointVidError(f"{name}: has no pointvid metadata, expected a file that `pointvid convert` or training wrote")
+
+
+def _refuse_fp8(name: str, file: Any, keys: list[str]) -> None:
+    narrow = [key for key in keys if file.get_slice(key).get_dtype().startswith("F8")]
+    if narrow:
+        raise PointVidError(
+            f"{name}: {len(narrow)} tensors are fp8 ({narrow[0]}), expected fp32, bf16 or fp16; "
+            "convert with --dtype bf16 and choose fp8 when loading, if at all"
+        )

@@ -1,0 +1,128 @@
+"""Guidance that uses the points: inner guidance (VideoJAM, arXiv 2502.02492) and training-free rigidity guidance.
+
+Pure functions over tensors and denoisers; nodes wrap them as patches of a host's MODEL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ..camera import Camera
+from ..points.losses import RigidityGraph, rigidity_graph, rigidity_loss
+from ..points.point_range import PointRange
+from .bases.base import Conditions, FrameCodec, decode_video_in_little_memory, join, split
+from .process import Schedule
+from .sampling import Denoise
+
+PointDecoder = Callable[[Tensor], tuple[Tensor, Tensor]]
+"""Point latent [B,C,T,h,w] -> points [B,T,H,W,3], differentiably, in the space that should stay rigid; bool [B,H,W]:
+which of them are foreground."""
+
+
+def without_points(x: Tensor) -> Tensor:
+    """The joint latent [B,2C,T,h,w] with its point half zeroed, as training's point dropout shows it."""
+    video, points = split(x)
+    return join(video, torch.zeros_like(points))
+
+
+def inner_guidance(full: Tensor, without_text: Tensor, no_points: Tensor, w1: float, w2: float) -> Tensor:
+    """(1 + w1 + w2) u(x, d, y) - w1 u(x, d, 0) - w2 u(x, 0, y): away from ignoring text, and points.
+
+    Args:
+        full: the denoiser's output for latent x, points d and text y.
+        without_text: its output without the text; no_points: its output for `without_points` of the latent.
+        w1, w2: weights; VideoJAM uses 5 and 3. w2 = 0 is classifier-free guidance with scale 1 + w1.
+    """
+    return (1 + w1 + w2) * full - w1 * without_text - w2 * no_points
+
+
+def inner_guided(
+    model: Callable[..., Tensor], positive: Conditions, negative: Conditions, w1: float = 5.0, w2: float = 3.0
+) -> Denoise:
+    """`sampling.guided` with inner guidance: three forwards in one batch. Needs a model trained with point dropout."""
+    conditions = Conditions.cat([positive, negative, positive])
+
+    def denoise(x: Tensor, t: Tensor) -> Tensor:
+        outputs = model(torch.cat((x, x, without_points(x))), torch.cat((t, t, t)), **conditions.inputs())
+        return inner_guidance(*outputs.chunk(3), w1, w2)
+
+    return denoise
+
+
+def rigidity_guidance(
+    x0: Tensor,
+    to_points: PointDecoder,
+    strength: float = 1.0,
+    graph: RigidityGraph | None = None,
+    k: int = 8,
+    limit: float = 0.1,
+) -> Tensor:
+    """Move the point half of a predicted clean latent against the gradient of L_rigid (Eq. 2).
+
+    The step is Polyak's, strength * L / |g|^2 along -g: to first order it takes away `strength` of the loss, whatever
+    the loss's scale, and it ends where the points move rigidly.
+
+    Args:
+        x0: joint latent [B,2C,T,h,w]; the clips of a batch share one loss.
+        to_points: see PointDecoder.
+        graph: neighbours; None: the k nearest among the predicted foreground of frame 0.
+        limit: the largest root mean square by which the point latent may change.
+    Returns:
+        x0 with another point half; the video half is untouched.
+    """
+    video, points = split(x0.detach())
+    points = points.clone().requires_grad_()
+    with torch.enable_grad():
+        decoded, foreground = to_points(points)
+        if graph is None:
+            graph = rigidity_graph(decoded[:, 0].detach(), foreground, k)
+        loss = rigidity_loss(decoded, graph)
+        (gradient,) = torch.autograd.grad(loss, points)
+    squared = gradient.square().sum()
+    if not squared > 0:
+        return x0
+    step = strength * loss.detach() / squared * gradient
+    step = step * (limit / step.square().mean().sqrt()).clamp(max=1)
+    return join(video, points.detach() - step)
+
+
+def rigidity_guided(
+    denoise: Denoise,
+    schedule: Schedule,
+    to_points: PointDecoder,
+    strength: float = 1.0,
+    below: int = 700,
+    graph: RigidityGraph | None = None,
+) -> Denoise:
+    """A denoiser whose predicted x0 is moved by `rigidity_guidance` at t under `below`; before, x0 is too vague."""
+
+    def guided(x: Tensor, t: Tensor) -> Tensor:
+        output = denoise(x, t)
+        if int(t.max()) >= below:
+            return output
+        x0 = rigidity_guidance(schedule.x0_from(output, x, t), to_points, strength, graph)
+        return join(split(output)[0], split(schedule.output_from(x0, x, t))[1])
+
+    return guided
+
+
+def point_decoder(
+    decode: FrameCodec, point_range: PointRange, camera: Camera, stride: int = 8, chunk: int = 2
+) -> PointDecoder:
+    """Points in camera space, from the VAE's decoder.
+
+    Args:
+        decode: point latents [N,C,h,w] -> frames [N,3,H,W] in [-1,1]; `chunk` frames at a time, recomputed backward.
+        stride: every how many pixels a point is taken; rigidity does not need them all.
+    """
+
+    def to_points(latent: Tensor) -> tuple[Tensor, Tensor]:
+        frames = decode_video_in_little_memory(latent, decode, chunk).float().transpose(1, 2)
+        image_size = frames.shape[-2], frames.shape[-1]
+        frames = frames[..., stride // 2 :: stride, stride // 2 :: stride]
+        return camera.unproject(point_range.decode_uvd(frames, image_size)), point_range.vote(frames.detach())
+
+    return to_points

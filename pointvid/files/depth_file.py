@@ -1,0 +1,127 @@
+"""Reading depth maps from npz, npy or a folder of 16-bit PNGs."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ..camera import Camera
+from ..errors import PointVidError
+from ..framing import Framing
+
+METRES_PER_PNG_STEP = 0.001
+
+
+def read_depth(path: str | os.PathLike, frames: int, framing: Framing, first_frame: int = 0) -> Tensor:
+    """Depth along the camera's axis for each frame of a clip.
+
+    Args:
+        path: npy, or npz with an array named `depth` (or one array only), float metres [T, H, W]; or a folder of 16-bit
+            PNGs in millimetres, one a frame, in the order of their names.
+        frames: T of the clip.
+        framing: the clip's: depth must have the size of the clip's file and is framed as the clip is.
+        first_frame: the clip's first frame in its file. Depth holds a map for every frame of the file, or exactly
+            `frames` maps, which are then the clip's.
+    Returns:
+        float32 [T, H, W], finite and above 0.
+    Raises:
+        PointVidError: unreadable, too few frames, another size, or values that are no depth.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise PointVidError(f"{path} does not exist, expected depth as .npz, .npy or a folder of 16-bit PNGs")
+    if path.is_dir():
+        depth = _read_folder(path, frames, first_frame)
+    else:
+        depth = _pick(_read_array(path), path, frames, first_frame)
+    size, expected = depth.shape[1:], framing.source
+    if size != expected:
+        raise PointVidError(
+            f"{path}: depth is {size[0]}x{size[1]}, clip is {expected[0]}x{expected[1]} (HxW); "
+            "expected the size of the clip file"
+        )
+    wrong = ~(np.isfinite(depth) & (depth > 0))
+    if wrong.any():
+        raise PointVidError(
+            f"{path}: {wrong.sum()} of {wrong.size} depth values are NaN, infinite or not above 0, "
+            "expected metres above 0 everywhere; fill the holes first"
+        )
+    return framing.nearest(torch.from_numpy(np.array(depth, dtype=np.float32)))
+
+
+def read_intrinsics(path: str | os.PathLike, framing: Framing) -> Camera | None:
+    """The camera that an npz of depth names in `intrinsics` (fx, fy, cx, cy, pixels of the clip file), framed; or None.
+
+    Raises:
+        PointVidError: four numbers are expected and something else is there.
+    """
+    if Path(path).suffix.lower() != ".npz":
+        return None
+    with np.load(path, allow_pickle=False) as archive:
+        if "intrinsics" not in archive.files:
+            return None
+        values = archive["intrinsics"]
+    if values.shape != (4,) or values.dtype.kind not in "fi":
+        raise PointVidError(
+            f"{path}: intrinsics is {values.dtype} {list(values.shape)}, expected (fx, fy, cx, cy) in pixels"
+        )
+    return framing.camera(Camera(*values.tolist()))
+
+
+def _read_array(path: Path) -> np.ndarray:
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        if isinstance(array, np.lib.npyio.NpzFile):
+            with array as archive:
+                name = archive.files[0] if len(archive.files) == 1 else "depth"
+                if name not in archive.files:
+                    raise PointVidError(f"{path} holds {archive.files}, expected an array named 'depth'")
+                array = archive[name]
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        if isinstance(error, PointVidError):
+            raise
+        raise PointVidError(
+            f"{path} cannot be read as depth, expected .npz or .npy of float metres [T, H, W] or a folder of PNGs"
+        ) from error
+    if array.ndim != 3 or array.dtype.kind != "f":
+        raise PointVidError(f"{path}: depth is {array.dtype} {list(array.shape)}, expected float metres [T, H, W]")
+    return array
+
+
+def _pick(depth: np.ndarray, path: Path, frames: int, first_frame: int) -> np.ndarray:
+    first = _first(len(depth), path, frames, first_frame)
+    return depth[first : first + frames]
+
+
+def _first(available: int, path: Path, frames: int, first_frame: int) -> int:
+    if available == frames:
+        return 0
+    if available < first_frame + frames:
+        raise PointVidError(
+            f"{path} has {available} depth maps, clip uses frames {first_frame} to {first_frame + frames - 1} of its "
+            f"file; expected at least {first_frame + frames} maps, or exactly {frames}"
+        )
+    return first_frame
+
+
+def _read_folder(folder: Path, frames: int, first_frame: int) -> np.ndarray:
+    names = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".png")
+    first = _first(len(names), folder, frames, first_frame)
+    return np.stack([_read_png(path) for path in names[first : first + frames]])
+
+
+def _read_png(path: Path) -> np.ndarray:
+    try:
+        with Image.open(path) as image:
+            mode, steps = image.mode, np.array(image)
+    except OSError as error:
+        raise PointVidError(f"{path} cannot be read, expected a 16-bit greyscale PNG in millimetres") from error
+    if not mode.startswith("I"):
+        raise PointVidError(f"{path} is a PNG of mode {mode}, expected 16-bit greyscale in millimetres")
+    return steps.astype(np.float32) * METRES_PER_PNG_STEP

@@ -1,1 +1,0 @@
-"""The paper's ablation (Figure 9) and our own, on the small model: `python -m training.ablate`."""

@@ -1,1 +1,0 @@
-"""Clips of several methods for one list of inputs, scored by public suites: `python -m training.evaluate --suite`."""
