@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from ..errors import PointVidError
 from ..files.atomic import atomic_path
 from ..points.point_range import PointRange
 from ..progress import Progress, silent
+from ..weights.read import read_state_dict
 from .bases.base import base_model
 from .bases.unet.config import UNetConfig
 from .bases.unet.i2vgen import I2VGenXL
@@ -32,6 +33,7 @@ _CLASSES = {
     "feature_extractor": ("transformers", "CLIPImageProcessor"),
     "vae": ("diffusers", "AutoencoderKL"),
 }
+WHOLE = "whole weights; download them again"
 _PIPELINES = {"i2vgen-xl": "I2VGenXLPipeline", "modelscope": "TextToVideoSDPipeline"}
 # How files saved before 2023 name the parts of the VAE's attention.
 _OLD_VAE_NAMES = {".query.": ".to_q.", ".key.": ".to_k.", ".value.": ".to_v.", ".proj_attn.": ".to_out.0."}
@@ -151,23 +153,13 @@ def component_weights(folder: Path, dtype: torch.dtype | None = None) -> dict[st
             index = folder / f"{stem}.safetensors.index{variant}.json"
             pickled = folder / f"{stem}{variant}.bin"
             if whole.is_file():
-                return _read(whole)
+                return read_state_dict(whole, WHOLE)
             if index.is_file():
                 shards = sorted(set(_json(index)["weight_map"].values()))
-                return {key: value for shard in shards for key, value in _read(folder / shard).items()}
+                return {key: value for shard in shards for key, value in read_state_dict(folder / shard, WHOLE).items()}
             if pickled.is_file():
-                return _read(pickled)
+                return read_state_dict(pickled, WHOLE)
     raise PointVidError(f"{folder}: holds no weights, expected {stems[0]}.safetensors or {stems[1]}.safetensors")
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    try:
-        if path.suffix == ".bin":
-            return torch.load(path, map_location="cpu", weights_only=True)
-        return load_file(path)
-    except Exception as error:  # safetensors, zip and pickle errors have no common base
-        words = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise PointVidError(f"{path}: cannot be read ({words}), expected whole weights; download it again") from error
 
 
 def _published_keys(part: str, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

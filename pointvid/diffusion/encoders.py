@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import PointVidError
+from ..weights.read import check_keys
 from .bases.base import base_model
-from .bases.unet.joint import check_keys
 from .checkpoint import Checkpoint, wants_float32
 
 

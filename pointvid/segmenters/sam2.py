@@ -10,11 +10,11 @@ import transformers
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..diffusion.bases.unet.joint import check_keys
 from ..errors import PointVidError
 from ..memory import memory_error, run_in_chunks
 from ..progress import Progress, silent
-from .pretrained import load_pretrained
+from ..weights.pretrained import load_pretrained
+from ..weights.read import check_keys
 from .sam2_weights import SOURCE, config_of, from_meta, read_meta_weights
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

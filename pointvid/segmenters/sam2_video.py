@@ -15,7 +15,7 @@ from ..errors import PointVidError
 from ..memory import memory_error
 from ..progress import Progress, silent
 from ..trackers.base import Frames
-from .pretrained import load_pretrained
+from ..weights.pretrained import load_pretrained
 from .sam2 import ADVICE, _prepared, build_sam2
 from .sam2_weights import from_meta, read_meta_weights, video_config_of
 

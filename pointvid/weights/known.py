@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
 
-import torch
-from safetensors import SafetensorError, safe_open
-
 from ..errors import PointVidError
 from .folder import models_folder
+from .read import state_dict_keys
 
 FOLDER = "pointvid_trackers"
 """Where trackers lie in the models folder."""
@@ -34,7 +31,7 @@ def tracker_of(path: str | PathLike) -> str:
         PointVidError: unreadable, or weights of something else.
     """
     path = Path(path)
-    keys = _keys(path)
+    keys = state_dict_keys(path, "a tracker's published weights")
     for name, beginnings in _SIGNATURES.items():
         if all(any(key.startswith(beginning) for key in keys) for beginning in beginnings):
             return name
@@ -63,17 +60,3 @@ def find_weights(tracker: str, files: Iterable[Path] | None = None) -> Path | No
         if path.suffix.lower() in SUFFIXES and path.name.lower().startswith(_NAMES[tracker]) and path.is_file()
     ]
     return min(found, key=lambda path: path.name.lower(), default=None)
-
-
-def _keys(path: Path) -> list[str]:
-    try:
-        if path.suffix == ".safetensors":
-            with safe_open(path, "pt") as file:
-                return list(file.keys())
-        found = torch.load(path, map_location="meta", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise PointVidError(f"{path.name} cannot be read ({reason}), expected a tracker's published weights") from error
-    if isinstance(found, dict) and isinstance(found.get("model"), dict):
-        found = found["model"]
-    return [key for key in found if isinstance(key, str)] if isinstance(found, dict) else []

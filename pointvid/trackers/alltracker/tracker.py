@@ -13,7 +13,7 @@ from ...camera import Camera
 from ...errors import PointVidError
 from ...progress import Progress, silent
 from ...tracks import PointTracks, colors_at, on_screen
-from ...weights.read import load_weights, read_weights
+from ...weights.read import load_weights, read_state_dict
 from ..base import DepthMaps, Frames, check_clip
 from ..lift import lift_tracks
 from .model import AllTrackerConfig, AllTrackerNet
@@ -53,7 +53,7 @@ class AllTracker:
         device: str | torch.device | None = None,
         config: AllTrackerConfig | None = None,
     ) -> None:
-        state = read_weights(weights, "alltracker", SOURCE)
+        state = read_state_dict(weights, SOURCE, "alltracker")
         small = any(key.startswith("fnet.") for key in state)
         self.net = AllTrackerNet(config or AllTrackerConfig(small=small)).requires_grad_(False)
         load_weights(self.net, state, "alltracker")

@@ -12,7 +12,7 @@ from ...camera import Camera
 from ...errors import PointVidError
 from ...progress import Progress, silent
 from ...tracks import PointTracks, colors_at, on_screen
-from ...weights.read import load_weights, read_weights
+from ...weights.read import load_weights, read_state_dict
 from ..base import DepthMaps, Frames, check_clip
 from .model import UNUSED, SpaTrackerConfig, SpaTrackerNet
 from .queries import SIZE, network_grid
@@ -55,7 +55,7 @@ class SpaTracker:
         device: str | torch.device | None = None,
         config: SpaTrackerConfig | None = None,
     ) -> None:
-        state = read_weights(weights, "spatracker", SOURCE)
+        state = read_state_dict(weights, SOURCE, "spatracker")
         self.net = SpaTrackerNet(config or SpaTrackerConfig(window=window)).requires_grad_(False)
         load_weights(self.net, state, "spatracker", UNUSED)
         self.device = device

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from ....errors import PointVidError
+from ....weights.read import check_keys
 from .attention import AttentionFunction, Layers, sdpa
 from .config import UNetConfig, read_fields
 from .entry import ENTRY_ATTENTIONS, EntryAttention
@@ -143,25 +144,6 @@ def new_parameters(config: JointConfig) -> dict[str, tuple[slice, ...]]:
     parts |= {"conv_out.weight": (slice(c, None),), "conv_out.bias": (slice(c, None),)}
     with torch.device("meta"):
         return parts | {f"entry.{name}": () for name in _entry(config, Layers()).state_dict()}
-
-
-def check_keys(state_dict: Mapping[str, Tensor], model: nn.Module, name: str) -> None:
-    """Raise PointVidError listing the keys and shapes in which a state dict differs from a model's."""
-    expected = model.state_dict()
-    missing, unknown = sorted(set(expected) - set(state_dict)), sorted(set(state_dict) - set(expected))
-    shapes = [
-        f"{key} is {list(state_dict[key].shape)}, expected {list(expected[key].shape)}"
-        for key in sorted(set(expected) & set(state_dict))
-        if state_dict[key].shape != expected[key].shape
-    ]
-    parts = [("missing", missing), ("unknown", unknown), ("wrong shape", shapes)]
-    if any(found for _, found in parts):
-        words = "; ".join(f"{len(found)} {what}: {_shortened(found)}" for what, found in parts if found)
-        raise PointVidError(f"{name}: {words}")
-
-
-def _shortened(names: list[str], most: int = 8) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _entry(config: JointConfig, layers: Layers) -> nn.Module:
