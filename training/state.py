@@ -128,9 +128,7 @@ def load_state(path: Path, mark: str | None, device: torch.device | str = "cpu")
     except PointVidError:
         raise
     except Exception as error:
-        raise PointVidError(
-            f"state {path}: cannot be read ({reason(error)}); use an earlier state"
-        ) from error
+        raise PointVidError(f"state {path}: cannot be read ({reason(error)}); use an earlier state") from error
     return State(meta["step"], tensors, meta["extra"])
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
@@ -14,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..errors import PointVidError
-from ..files.atomic import atomic_path
+from ..files.atomic import atomic_folder, atomic_path
 from ..points.point_range import PointRange
 from ..progress import Progress, silent
 from ..weights.read import read_state_dict
@@ -111,9 +110,7 @@ def to_diffusers(checkpoint: Checkpoint, folder: str | PathLike) -> None:
     info = checkpoint.info
     unet = base_model(info.base).extract(checkpoint.unet, info.config)
     index: dict[str, Any] = {"_class_name": _PIPELINES[info.base]}
-    temporary = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(temporary, ignore_errors=True)
-    try:
+    with atomic_folder(folder) as temporary:
         _write(temporary / "unet", "diffusion_pytorch_model", unet, info.config.unet.to_diffusers())
         _write_json(temporary / "scheduler" / "scheduler_config.json", info.schedule.to_diffusers())
         index["unet"] = ["diffusers", info.config.unet.to_diffusers()["_class_name"]]
@@ -132,11 +129,6 @@ def to_diffusers(checkpoint: Checkpoint, folder: str | PathLike) -> None:
             processor = info.configs["image_processor"]
             _write_json(temporary / "feature_extractor" / "preprocessor_config.json", processor)
         _write_json(temporary / "model_index.json", index)
-        temporary.rename(folder)
-    except OSError as error:
-        raise PointVidError(f"cannot write {folder}: {error.strerror or error}; choose another one") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def component_weights(folder: Path, dtype: torch.dtype | None = None) -> dict[str, Tensor]:
