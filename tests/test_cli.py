@@ -154,6 +154,22 @@ def test_info_of_tracks_and_video(tmp_path, capsys):
     assert "does not exist" in fails(capsys, "info", tmp_path / "none.mp4")
 
 
+def test_info_of_weights(tmp_path, capsys):
+    from pointvid.trackers.alltracker.model import AllTrackerConfig, AllTrackerNet
+
+    with torch.device("meta"):
+        keys = AllTrackerNet(AllTrackerConfig()).state_dict()
+    torch.save({key: torch.zeros(1) for key in keys}, tmp_path / "alltracker.pth")
+    torch.save({"x": torch.zeros(1)}, tmp_path / "other.pt")
+    assert main(["info", str(tmp_path / "alltracker.pth")]) == 0
+    assert capsys.readouterr().out.split() == ["tensors", str(len(keys)), "weights", "of", "alltracker"]
+    assert main(["info", str(tmp_path / "other.pt")]) == 0
+    assert "no tracker that PointVid knows" in capsys.readouterr().out
+    (tmp_path / "cut.safetensors").write_bytes(b"\x10")
+    assert "damaged or truncated" in fails(capsys, "info", tmp_path / "cut.safetensors")
+    assert "cannot be read" in fails(capsys, "info", tmp_path / "none.pth")
+
+
 def test_view_writes_one_page(tmp_path, monkeypatch, capsys):
     opened = []
     monkeypatch.setattr("webbrowser.open", opened.append)
