@@ -16,6 +16,7 @@ from typing import Any, Literal
 from urllib.parse import quote, urljoin, urlsplit
 
 from ..errors import PointVidError
+from ..files.web import NoAnswer, within
 
 ENDPOINT = "HF_ENDPOINT"
 """Environment variable with the address of a mirror of the model hub."""
@@ -176,27 +177,7 @@ def _endpoint() -> str:
 
 
 def _in_time(call: Callable[[], Any]) -> Any:
-    """`call()` within the time limit: those of HTTP libraries are for each byte, not for all of a slow server's.
-
-    Raises:
-        Unreachable: it took longer, or an error.
-    """
-    done: list[tuple[Any, Exception | None]] = []
-
-    def run() -> None:
-        try:
-            done.append((call(), None))
-        except Exception as error:  # requests' own, urllib3's, ssl's, ValueError of addresses
-            done.append((None, error))
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(_TIMEOUT)
-    if not done:
-        raise Unreachable(f"is too slow: nothing whole came in {_TIMEOUT:g} s")
-    value, error = done[0]
-    if error is not None:
-        words = " ".join(str(error).split())[:160] or type(error).__name__
-        reason = "cuts the connection" if "IncompleteRead" in words else f"does not answer ({words})"
-        raise Unreachable(reason) from error
-    return value
+    try:
+        return within(_TIMEOUT, call)
+    except NoAnswer as error:
+        raise Unreachable(str(error)) from error
