@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from ..errors import PointVidError
+from ..weights.folder import download_command
 from ..weights.pretrained import load_pretrained, load_processor, read_config
 from .depth_pro import DepthPro
 from .transformers_depth import KINDS, TransformersDepth
@@ -18,7 +19,7 @@ FOLDER = "depth_models"
 
 SOURCE = (
     "the folder of a depth model with config.json, preprocessor_config.json and model.safetensors; "
-    "`pointvid download zoedepth` fetches the paper's"
+    f"{download_command('zoedepth')} fetches the paper's"
 )
 _CLASSES = {"zoedepth": ZoeDepth, "depth_pro": DepthPro}
 _METRIC = ("zoedepth", "depth_pro", "glpn")

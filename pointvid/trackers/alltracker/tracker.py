@@ -13,6 +13,7 @@ from ...camera import Camera
 from ...errors import PointVidError
 from ...progress import Progress, silent
 from ...tracks import PointTracks, colors_at, on_screen
+from ...weights.folder import download_command
 from ...weights.read import load_weights, read_state_dict
 from ..base import DepthMaps, Frames, check_clip
 from ..lift import lift_tracks
@@ -20,7 +21,7 @@ from .model import AllTrackerConfig, AllTrackerNet
 
 SOURCE = (
     "alltracker.pth or alltracker_tiny.pth of the project aharley/alltracker (MIT licence); "
-    "`pointvid download alltracker` fetches it"
+    f"{download_command('alltracker')} fetches it"
 )
 
 

@@ -12,6 +12,7 @@ from ...camera import Camera
 from ...errors import PointVidError
 from ...progress import Progress, silent
 from ...tracks import PointTracks, colors_at, on_screen
+from ...weights.folder import download_command
 from ...weights.read import load_weights, read_state_dict
 from ..base import DepthMaps, Frames, check_clip
 from .model import UNUSED, SpaTrackerConfig, SpaTrackerNet
@@ -19,7 +20,7 @@ from .queries import SIZE, network_grid
 
 SOURCE = (
     "spaT_final.pth of the project henry123-boy/SpaTracker (weights CC BY-NC 4.0: no commercial use); "
-    "`pointvid download spatracker` says how to get it"
+    f"{download_command('spatracker')} says how to get it"
 )
 _SUPPORT = 6
 
