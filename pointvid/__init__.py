@@ -13,6 +13,7 @@ __version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from .camera import Camera as Camera
+    from .diffusion.generator import Generator as Generator
     from .export.after_effects import write_after_effects as write_after_effects
     from .export.blender import write_blender as write_blender
     from .export.csv import write_csv as write_csv
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 _ROOMS = {
     "Camera": "camera",
+    "Generator": "diffusion.generator",
     "PointMap": "point_map",
     "PointTracks": "tracks",
     "densify": "points.densify",
