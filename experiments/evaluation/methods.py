@@ -16,8 +16,8 @@ from pointvid.diffusion.checkpoint import load_checkpoint
 from pointvid.diffusion.encoders import load_encoders
 from pointvid.diffusion.generator import generate
 from pointvid.errors import PointVidError
+from pointvid.files.manifest import file_digest
 from pointvid.framing import Framing
-from training.data.shards import file_digest
 
 from .clips import Clip, Method
 from .comfyui import ComfyUI, read_workflow

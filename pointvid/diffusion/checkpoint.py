@@ -115,9 +115,7 @@ class CheckpointInfo:
             values["schedule"] = Schedule.from_diffusers(values["schedule"])
             values["point_range"] = PointRange.from_dict(values["point_range"])
             height, width = values["resolution"]
-        except (json.JSONDecodeError, TypeError, ValueError) as error:
-            if isinstance(error, PointVidError):
-                raise
+        except (TypeError, ValueError) as error:
             raise PointVidError(f"{name}: metadata cannot be read ({error}), expected what pointvid wrote") from error
         return cls(**{**values, "resolution": (int(height), int(width))})
 

@@ -18,7 +18,7 @@ class Batch:
         tokens: int64 [B,M], the caption; `text` [B,M,D] instead where the text encoder is frozen and was run once.
         pixels: uint8 [B,H,W,3], frame 0 for the image encoder; `image` [B,1,D] instead where it is frozen.
         uvd: float32 [B,T,H,W,3] true (u, v, depth); mask: bool [B,H,W]; intrinsics: float32 [B,4];
-            objects: int32 [B,H,W], zeros where objects are not known. Stage 2 only.
+            objects: int32 [B,H,W], as in PointMap. Stage 2 only.
     """
 
     video: Tensor
