@@ -136,6 +136,7 @@ _RENAMED = (
     (r"^no_mem_embed$", "no_memory_embedding"),
     (r"\.patch_embed\.proj\.", ".patch_embed.projection."),
     (r"\.out_proj\.", ".o_proj."),
+    (r"\.norm_final_attn\.", ".layer_norm_final_attn."),
     (r"\.norm(\d)\.", r".layer_norm\1."),
 )
 # Meta numbers the layers of a perceptron; transformers names the first and the last.

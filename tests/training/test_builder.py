@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from pointvid.errors import PointVidError
 from pointvid.files.atomic import atomic_path
-from pointvid.files.manifest import read_manifest
+from pointvid.files.manifest import read_manifest, verify_shards
 from pointvid.files.video import write_video
 from tests.moving_clips import FPS, FRAMES, SIZE, box_clip, box_points
 from training import build_dataset

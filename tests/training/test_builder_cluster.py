@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pointvid.files.manifest import read_manifest
+from pointvid.files.manifest import read_manifest, verify_shards
 from pointvid.files.video import write_video
 from tests.moving_clips import FPS, FRAMES, SIZE, box_clip
 from training.build_dataset import build

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from pointvid.errors import PointVidError
-from pointvid.files.manifest import read_manifest
+from pointvid.files.manifest import read_manifest, verify_shards
 from pointvid.files.sample import encode_sample
 from tests.training.tiny import moving_box, write_shards
 from training.data.shards import Entry, Order, Shards, write_manifest, write_shard
