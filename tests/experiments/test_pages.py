@@ -20,7 +20,7 @@ class Reader(html.parser.HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.tags, self.rows = [], []
+        self.tags, self.rows, self.inside = [], [], False
         self.feed(text)
         self.rows = [[" ".join(cell.split()) for cell in row] for row in self.rows]
 
@@ -30,9 +30,14 @@ class Reader(html.parser.HTMLParser):
             self.rows.append([])
         elif tag in ("td", "th"):
             self.rows[-1].append("")
+            self.inside = True
+
+    def handle_endtag(self, tag):
+        if tag in ("td", "th"):
+            self.inside = False
 
     def handle_data(self, data):
-        if self.rows and self.rows[-1]:
+        if self.inside:
             self.rows[-1][-1] += data
 
 
