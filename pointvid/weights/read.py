@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
@@ -14,6 +14,7 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from ..errors import PointVidError
+from .check import check_keys
 
 
 @contextmanager
@@ -108,25 +109,6 @@ def load_weights(model: nn.Module, state: dict[str, Tensor], name: str, unused: 
     state = {key: value for key, value in state.items() if not key.startswith(tuple(unused))}
     check_keys(state, model, name)
     model.load_state_dict(state)
-
-
-def check_keys(state_dict: Mapping[str, Tensor], model: nn.Module, name: str) -> None:
-    """Raise PointVidError listing the keys and shapes in which a state dict differs from a model's."""
-    expected = model.state_dict()
-    missing, unknown = sorted(set(expected) - set(state_dict)), sorted(set(state_dict) - set(expected))
-    shapes = [
-        f"{key} is {list(state_dict[key].shape)}, expected {list(expected[key].shape)}"
-        for key in sorted(set(expected) & set(state_dict))
-        if state_dict[key].shape != expected[key].shape
-    ]
-    parts = [("missing", missing), ("unknown", unknown), ("wrong shape", shapes)]
-    if any(found for _, found in parts):
-        words = "; ".join(f"{len(found)} {what}: {_shortened(found)}" for what, found in parts if found)
-        raise PointVidError(f"{name}: {words}")
-
-
-def _shortened(names: list[str], most: int = 8) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _unwrapped(found: Any) -> Any:

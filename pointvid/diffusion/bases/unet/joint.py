@@ -11,7 +11,6 @@ At initialisation the video half therefore is the base's, bit for bit, and the p
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -20,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from ....errors import PointVidError
-from ....weights.read import check_keys
+from ....weights.check import check_keys
 from .attention import AttentionFunction, Layers, sdpa
 from .config import UNetConfig, read_fields
 from .entry import ENTRY_ATTENTIONS, EntryAttention
@@ -46,19 +45,19 @@ class JointConfig:
         if self.entry_attention not in ENTRY_ATTENTIONS:
             raise PointVidError(f"entry_attention is {self.entry_attention!r}, expected one of {ENTRY_ATTENTIONS}")
 
-    def to_json(self) -> str:
-        """The text a checkpoint's metadata holds."""
-        return json.dumps({**asdict(self), "unet": json.loads(self.unet.to_json())})
+    def to_dict(self) -> dict[str, Any]:
+        """As a checkpoint's metadata holds it."""
+        return asdict(self)
 
     @classmethod
-    def from_json(cls, text: str) -> JointConfig:
-        """Read `to_json`'s text.
+    def from_dict(cls, values: Any) -> JointConfig:
+        """What `to_dict` gave, lists for tuples.
 
         Raises:
-            PointVidError: not JSON, or keys this version does not know.
+            PointVidError: no mapping, or keys this version does not know.
         """
-        values = read_fields(cls, text, "joint config")
-        return cls(**{**values, "unet": UNetConfig.from_json(json.dumps(values.get("unet")))})
+        own = read_fields(cls, values, "joint config")
+        return cls(**{**own, "unet": UNetConfig.from_dict(own.get("unet"))})
 
 
 class JointUNet(VideoUNet):
