@@ -43,6 +43,8 @@ def test_commands_named_in_passing_exist():
 def test_modules_and_configs_named_exist():
     """`python -m training.augment training/configs/x.yaml`: both are there. Nothing is imported but packages."""
     for page in [*PAGES, *AT_THE_TOP]:
+        if page.name == "CHANGELOG.md":  # names what is gone
+            continue
         text = page.read_text(encoding="utf-8")
         for module in set(re.findall(r"python -m ((?:training|experiments|benchmarks|pointvid)[\w.]*\w)", text)):
             assert find_spec(module) is not None, f"{page.name}: there is no module {module}"
