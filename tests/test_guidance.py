@@ -17,8 +17,8 @@ from pointvid.diffusion.latents import join, split
 from pointvid.diffusion.process import Diffusion
 from pointvid.diffusion.sampling import sample
 from pointvid.point_map import PointMap
-from pointvid.points.losses import rigidity_graph, rigidity_loss
 from pointvid.points.point_range import PointRange
+from pointvid.points.rigidity import rigidity_graph, rigidity_loss
 
 
 def test_inner_guidance_formula():

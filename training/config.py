@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import re
+from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_type_hints
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -198,6 +199,8 @@ def load_config(kind: type[Strict], path: str | Path, overrides: list[str] | tup
         _override(settings, override)
     try:
         return kind(**settings)
+    except PointVidError as error:  # of a dataclass of the library, which names the key itself
+        raise PointVidError(f"config {path}: {error}") from error
     except ValidationError as error:
         raise PointVidError(f"config {path}: " + "; ".join(_explain(kind, item) for item in error.errors())) from error
 
@@ -226,10 +229,10 @@ def _explain(kind: type[BaseModel], error: dict[str, Any]) -> str:
     """One problem pydantic found, in our words."""
     *groups, last = [str(part) for part in error["loc"]] or [""]
     name = ".".join([*groups, last])
-    if error["type"] == "extra_forbidden":
+    if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         for group in groups:
-            kind = _group(kind.model_fields[group].annotation)
-        nearest = difflib.get_close_matches(last, kind.model_fields, 1, 0.0)
+            kind = _group(get_type_hints(kind)[group])
+        nearest = difflib.get_close_matches(last, _keys(kind), 1, 0.0)
         return f"unknown key {name}, did you mean {'.'.join([*groups, *nearest])}?"
     if error["type"] == "missing":
         return f"{name} is missing"
@@ -238,9 +241,16 @@ def _explain(kind: type[BaseModel], error: dict[str, Any]) -> str:
     return f"{name}: {message}{found}" if name else message
 
 
-def _group(annotation: Any) -> type[BaseModel]:
+def _group(annotation: Any) -> type:
     """The settings in `Group` or `Group | None`."""
-    return next(kind for kind in (annotation, *get_args(annotation)) if hasattr(kind, "model_fields"))
+    return next(
+        kind for kind in (annotation, *get_args(annotation)) if hasattr(kind, "model_fields") or is_dataclass(kind)
+    )
+
+
+def _keys(kind: Any) -> list[str]:
+    """Of a model, or of a dataclass of the library."""
+    return [item.name for item in fields(kind)] if is_dataclass(kind) else list(kind.model_fields)
 
 
 class _Loader(yaml.SafeLoader):

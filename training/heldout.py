@@ -18,7 +18,7 @@ from pointvid.diffusion.generator import Generator
 from pointvid.files.video import write_video
 from pointvid.metrics.agreement import generation_figures
 from pointvid.point_map import PointMap
-from pointvid.trackers.lucas_kanade import LucasKanade
+from pointvid.trackers.pipeline import track_points
 
 from .data.shards import Shards
 
@@ -83,7 +83,7 @@ def video_shift(video: Tensor, mask: Tensor) -> Tensor:
     """Median (right, down) in pixels that the pixels in `mask` [H,W] of frame 0 go, by our tracker without weights."""
     v, u = mask.nonzero(as_tuple=True)
     queries = torch.stack((u, v), -1).float()[:: max(1, len(u) // 64)]
-    tracks = LucasKanade().track(video, queries, None)
+    tracks = track_points(video, queries)
     return (tracks.uvd[-1] - tracks.uvd[0])[:, :2].median(0).values
 
 

@@ -16,13 +16,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from pointvid.camera import Camera
 from pointvid.diffusion.bases import base_model
 from pointvid.diffusion.checkpoint import Checkpoint
 from pointvid.diffusion.latents import join, split
 from pointvid.diffusion.sampling import rollout
 from pointvid.errors import PointVidError
-from pointvid.points.losses import recon_terms, rigidity_graph, rigidity_loss
 from pointvid.points.point_range import BACKGROUND
+from pointvid.points.reconstruction import recon_terms
+from pointvid.points.rigidity import rigidity_graph, rigidity_loss
 
 from .augment import denoising_losses
 from .cli import run
@@ -127,9 +129,7 @@ class RegularizeStage(DiffusionStage):
         """(u, v, depth) [B,T,H,W,3] -> the space of the losses: (x, y, z) by each clip's camera, or as is."""
         if self.config.space == "uvd":
             return uvd
-        fx, fy, cx, cy = intrinsics.view(-1, 4, 1, 1, 1).unbind(1)
-        u, v, d = uvd.unbind(-1)
-        return torch.stack(((u - cx) / fx * d, (v - cy) / fy * d, d), -1)
+        return Camera(*intrinsics.unbind(-1)).unproject(uvd)
 
     def _starting_checkpoint(self) -> Checkpoint:
         model = self.config.model

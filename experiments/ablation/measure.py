@@ -25,10 +25,9 @@ from pointvid.errors import PointVidError
 from pointvid.files.atomic import atomic_path
 from pointvid.files.sample import Sample
 from pointvid.files.video import write_video
-from pointvid.metrics import color_constancy, retracking, rigidity
-from pointvid.metrics import shape_change as shape_change_3d
+from pointvid.metrics import color_constancy, retracking, rigidity, shape_change
 from pointvid.metrics.trajectories import trajectories
-from pointvid.trackers.lucas_kanade import LucasKanade
+from pointvid.trackers.pipeline import track_points
 from training.data.shards import Shards
 from training.heldout import WAYS, goes, psnr
 
@@ -75,7 +74,7 @@ def video_figures(video: Tensor, sample: Sample, followed: Tensor) -> dict[str, 
         followed: which of `foreground_queries` speak of shape, see `followed_queries`; none, where they are too few.
     """
     queries = foreground_queries(sample.point_map.mask)
-    tracks = LucasKanade().track(video, queries, None)
+    tracks = track_points(video, queries)
     uv, true_uv = tracks.uvd[..., :2], at_pixels(sample.point_map.points, queries)[..., :2]
     true_motion = motion(true_uv)
     row = {
@@ -92,7 +91,7 @@ def video_figures(video: Tensor, sample: Sample, followed: Tensor) -> dict[str, 
         whole = tracks.select(followed).replace(visible=torch.ones(len(uv), len(followed), dtype=torch.bool))
         row |= {
             "rigidity": rigidity(whole, relative=True).value,
-            "shape_change": shape_change(uv[:, followed]),
+            "shape_change": procrustes_change(uv[:, followed]),
             "survival": tracks.visible[-1, followed].float().mean().item(),
             "track_error_px": (uv - true_uv)[:, followed].norm(dim=-1).mean().item(),
         }
@@ -110,7 +109,7 @@ def point_figures(made: Generated, sample: Sample) -> dict[str, float]:
     start, end = found.points[0][found.mask], found.points[-1][found.mask]
     row |= {
         "point_rigidity": rigidity(found, relative=True).value,
-        "point_shape_change": shape_change_3d(found).value,
+        "point_shape_change": shape_change(found).value,
         "point_motion_px": (end - start)[:, :2].norm(dim=-1).quantile(0.5).item(),
         "point_agreement": color_constancy(made.video, found).value,
         "point_agreement_still": color_constancy(made.video, found, null="still").value,
@@ -134,7 +133,7 @@ def foreground_queries(mask: Tensor, most: int = QUERIES) -> Tensor:
 def followed_queries(sample: Sample, within: float = FOLLOWED_PX) -> Tensor:
     """Indices of the `foreground_queries` that the tracker follows through the true clip, always within so many px."""
     queries = foreground_queries(sample.point_map.mask)
-    error = LucasKanade().track(sample.video, queries, None).uvd - at_pixels(sample.point_map.points, queries)
+    error = track_points(sample.video, queries).uvd - at_pixels(sample.point_map.points, queries)
     return (error[..., :2].norm(dim=-1).amax(0) <= within).nonzero()[:, 0]
 
 
@@ -143,7 +142,7 @@ def at_pixels(points: Tensor, queries: Tensor) -> Tensor:
     return points[:, queries[:, 1].long(), queries[:, 0].long()]
 
 
-def shape_change(points: Tensor) -> float:
+def procrustes_change(points: Tensor) -> float:
     """What of a shape's change no rotation, scaling and shift explains; points [T,N,D].
 
     Root mean square distance left after the best similarity transform between frame 0 and a later frame (Umeyama 1991),

@@ -73,7 +73,7 @@ def prepare_start(base: Path, entry_attention: str, path: Path) -> None:
     save_checkpoint(Checkpoint(info, weights, checkpoint.parts), path)
 
 
-def sparse_points(point_map: PointMap, object_map: torch.Tensor | None, interpolation: str, spacing: int) -> PointMap:
+def sparse_points(point_map: PointMap, interpolation: str, spacing: int) -> PointMap:
     """Every `spacing`-th row and column of an exact point map, and the rest filled in as the data set's builder does.
 
     A foreground too small for that spacing is thinned less: interpolation takes three tracks.
@@ -82,7 +82,7 @@ def sparse_points(point_map: PointMap, object_map: torch.Tensor | None, interpol
     while tracks.num_points < 3 and spacing > 1:
         spacing -= 1
         tracks = point_map.to_tracks(stride=spacing)
-    return densify(tracks, point_map.mask, interpolation, object_map=object_map)
+    return densify(tracks, point_map.objects, interpolation)
 
 
 def rewrite_points(source: Path, out: Path, interpolation: str, spacing: int) -> None:
@@ -95,9 +95,8 @@ def rewrite_points(source: Path, out: Path, interpolation: str, spacing: int) ->
         def samples(name: str = name) -> Iterator[tuple[str, dict[str, bytes], tuple[int, int, int]]]:
             for index, entry in enumerate(shards.entries):
                 if entry.shard == name:
-                    point_map, object_map = shards.points(index)
-                    changed = sparse_points(point_map, object_map, interpolation, spacing)
-                    yield entry.key, replace_points(shards.members(index), changed, object_map), entry.size
+                    changed = sparse_points(shards.points(index), interpolation, spacing)
+                    yield entry.key, replace_points(shards.members(index), changed), entry.size
 
         manifest["shards"][name] = write_shard(out / name, samples())
     write_manifest(out, manifest)

@@ -14,8 +14,8 @@ import torch
 
 from pointvid.diffusion.generator import Generator
 from pointvid.errors import PointVidError
+from pointvid.files.manifest import file_digest
 from pointvid.framing import Framing
-from training.data.shards import file_digest
 
 from .clips import Clip, Method
 from .comfyui import ComfyUI, read_workflow

@@ -143,9 +143,7 @@ class CheckpointInfo:
             if "sampling" in values:
                 values["sampling"] = Sampling(**values["sampling"])
             height, width = values["resolution"]
-        except (AttributeError, json.JSONDecodeError, TypeError, ValueError) as error:
-            if isinstance(error, PointVidError):
-                raise
+        except (AttributeError, TypeError, ValueError) as error:
             raise PointVidError(f"{name}: metadata cannot be read ({error}), expected what pointvid wrote") from error
         return cls(**{**values, "resolution": (int(height), int(width))})
 

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from ..camera import Camera
-from ..points.losses import RigidityGraph, rigidity_graph, rigidity_loss
 from ..points.point_range import PointRange
+from ..points.rigidity import RigidityGraph, rigidity_graph, rigidity_loss
 from .conditions import Conditions
 from .latents import join, split
 from .process import Process

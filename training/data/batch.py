@@ -19,7 +19,7 @@ class Batch:
         inputs: tensors [B,...] of prompts and first frames: what the base's `Encoders.encode` gives where they are
             frozen and were run once, what their `prepare` gives where they are trained.
         uvd: float32 [B,T,H,W,3] true (u, v, depth); mask: bool [B,H,W]; intrinsics: float32 [B,4];
-            objects: int32 [B,H,W], zeros where objects are not known. Stage 2 only.
+            objects: int32 [B,H,W], as in PointMap. Stage 2 only.
     """
 
     video: Tensor

@@ -52,9 +52,8 @@ class Latents(Dataset):
         item = {name: file.get_tensor(f"{entry.key}/{name}") for name in names}
         item = {name: value.float() if value.is_floating_point() else value for name, value in item.items()}
         if self.points:
-            point_map, objects = self.shards.points(index)
-            item["uvd"], item["mask"] = point_map.points, point_map.mask
-            item["objects"] = torch.zeros(point_map.mask.shape, dtype=torch.int32) if objects is None else objects
+            point_map = self.shards.points(index)
+            item["uvd"], item["mask"], item["objects"] = point_map.points, point_map.mask, point_map.objects
             item["intrinsics"] = torch.tensor(point_map.camera.intrinsics)
         return item
 
