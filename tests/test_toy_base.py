@@ -13,6 +13,7 @@ from pointvid.diffusion import bases
 from pointvid.diffusion.checkpoint import load_checkpoint
 from pointvid.diffusion.convert import from_published, to_published
 from pointvid.diffusion.folders import component_weights, write_component, write_json
+from pointvid.errors import PointVidError
 from tests.toy_base import LIBRARY, registered
 from tests.training.tiny import moving_box, write_shards
 
@@ -88,6 +89,8 @@ def test_convert_and_back(published, tmp_path):
     checkpoint = from_published(published)
     assert checkpoint.info.base == "toy-dit"
     assert checkpoint.info.process.shift == 3.0
+    with pytest.raises(PointVidError, match="length is 16 frames, expected 1 more than a multiple of 4"):
+        from_published(published, frames=16)
     to_published(checkpoint, tmp_path / "back")
     for part in ("transformer", "text_encoder", "vae"):
         before, after = component_weights(published / part), component_weights(tmp_path / "back" / part)

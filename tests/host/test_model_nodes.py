@@ -230,7 +230,8 @@ def test_inner_guidance_is_the_librarys(host, joint):
     spread = float((1 - schedule.alphas_cumprod[schedule.levels(2)[0]]).sqrt())
     with torch.no_grad():
         expected = (
-            sample(inner_guided(unet, schedule, *both, 3.0, 2.0), schedule, host_noise() * spread, steps=2) / scale
+            sample(inner_guided(unet, schedule, *both, w1=3.0, w2=2.0), schedule, host_noise() * spread, steps=2)
+            / scale
         )
     assert (patched - expected).abs().max() < 1e-4 * expected.abs().max()
 
