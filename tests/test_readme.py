@@ -69,7 +69,7 @@ def test_the_first_python_snippet_runs(tmp_path, monkeypatch):
     names = {}
     exec(blocks("python")[0], names)
     moved = (names["points"].points[-1] - names["points"].points[0])[names["points"].mask][:, :2].median(0).values
-    assert (moved[0] - STEP * 15).abs() < 2
+    assert (moved[0] - STEP * 15).abs() < 5
     assert moved[1].abs() < 1
     assert (tmp_path / "clip.glb").stat().st_size > 1000
 
