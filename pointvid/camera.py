@@ -28,10 +28,11 @@ class Camera:
     cy: float | Tensor
 
     def __post_init__(self) -> None:
-        values = torch.stack([torch.as_tensor(value, dtype=torch.float64) for value in self.intrinsics])
-        if not torch.isfinite(values).all() or not (values[:2] > 0).all():
+        values = [torch.as_tensor(value, dtype=torch.float64) for value in self.intrinsics]
+        if not all(torch.isfinite(value).all() for value in values) or not all((f > 0).all() for f in values[:2]):
+            found = tuple(value.tolist() for value in values)
             raise PointVidError(
-                f"camera has intrinsics {self.intrinsics}, expected finite (fx, fy, cx, cy) in pixels with fx, fy > 0"
+                f"camera has intrinsics {found}, expected finite (fx, fy, cx, cy) in pixels with fx, fy > 0"
             )
 
     @classmethod
