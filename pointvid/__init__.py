@@ -14,6 +14,7 @@ __version__ = "0.2.0"
 if TYPE_CHECKING:
     from .camera import Camera as Camera
     from .depth import Depth as Depth
+    from .diffusion.generator import Generator as Generator
     from .export.after_effects import write_after_effects as write_after_effects
     from .export.blender import write_blender as write_blender
     from .export.csv import write_csv as write_csv
@@ -39,6 +40,7 @@ _ROOMS = {
     "Camera": "camera",
     "Clip": "files.video",
     "Depth": "depth",
+    "Generator": "diffusion.generator",
     "PointMap": "point_map",
     "PointTracks": "tracks",
     "TrackSettings": "trackers.settings",

@@ -19,13 +19,8 @@ import torch
 from accelerate import PartialState
 from torch import Tensor
 
-from pointvid.diffusion.bases.base import base_model
-from pointvid.diffusion.checkpoint import Checkpoint, load_checkpoint
-from pointvid.diffusion.encoders import Encoders, load_encoders
-from pointvid.diffusion.generator import Generated, decode_generated
-from pointvid.diffusion.guidance import without_points
+from pointvid.diffusion.generator import Generated, Generator
 from pointvid.diffusion.pixels import to_pixels, to_range
-from pointvid.diffusion.sampling import guided, initial_noise, sample
 from pointvid.errors import PointVidError
 from pointvid.files.atomic import atomic_path
 from pointvid.files.sample import Sample
@@ -43,44 +38,27 @@ FEWEST = 8
 VIDEOS = 6
 
 
-@torch.no_grad()
 def generate_clips(
-    checkpoint: Checkpoint,
-    encoders: Encoders,
-    samples: list[Sample],
-    seeds: list[int],
-    steps: int,
-    guidance: float,
-    points: bool = True,
-    device: torch.device | str = "cpu",
-    batch: int = 8,
+    generator: Generator, samples: list[Sample], *, steps: int, guidance: float, points: bool = True, batch: int = 8
 ) -> Iterator[Generated]:
-    """As `pointvid.diffusion.generator.generate` for each sample's caption and first frame, `batch` clips at a time.
+    """What the model makes of each sample's caption and first frame, `batch` clips at a time; clip i from seed i.
 
     Args:
-        seeds: of each clip's noise, which does not depend on the batch.
         points: False hides the point half from the model in every step, as it was in its training.
     """
-    info = checkpoint.info
-    adapter, codec = base_model(info.base), encoders.video
-    unet = adapter.build(info.config).eval()
-    unet.load_state_dict(checkpoint.unet)
-    unet.to(device)
     for start in range(0, len(samples), batch):
         part = samples[start : start + batch]
-        images = torch.stack([item.video[0] for item in part]).to(device)
-        latent = codec.encode(to_range(images))
-        text = encoders.text([item.caption for item in part])
-        # the fps a clip is told is one a batch: clips of one data set share it
-        positive = adapter.conditions(text, info.frames, part[0].point_map.fps, latent, encoders.image(images))
-        negative = adapter.unconditional(positive, encoders.text([""]))
-        denoise = guided(unet, positive, negative, guidance)
-        shape = (1, 2 * info.config.unet.latent_channels, info.frames, *latent.shape[-2:])
-        noise = torch.cat([initial_noise(shape, seed, device) for seed in seeds[start : start + batch]])
-        seen = denoise if points else lambda x, t, denoise=denoise: denoise(without_points(x), t)
-        latents = sample(seen, info.schedule, noise, steps)
-        for i, item in enumerate(part):
-            yield decode_generated(latents[i : i + 1], encoders, info, item.point_map.camera, info.fps)
+        plan = generator.plan(
+            [item.caption for item in part],
+            [item.video[0] for item in part],
+            fps=[item.point_map.fps for item in part],
+            steps=steps,
+            guidance=guidance,
+            seed=start,
+            cameras=[item.point_map.camera for item in part],
+            points=points,
+        )
+        yield from generator.run(plan, batch=batch)
 
 
 def figures(made: Generated, sample: Sample, followed: Tensor, points: bool) -> dict[str, float]:
@@ -185,15 +163,17 @@ def motion(uv: Tensor) -> float:
     return (uv[-1] - uv[0]).norm(dim=-1).quantile(0.5).item()
 
 
-def through_codec(checkpoint: Checkpoint, encoders: Encoders, samples: list[Sample]) -> Iterator[Generated]:
+@torch.no_grad()
+def through_codec(generator: Generator, samples: list[Sample]) -> Iterator[Generated]:
     """The true clips and points after the autoencoder: what a model with perfect latents would get."""
-    codec, point_range = encoders.video, checkpoint.info.point_range
+    encoders, point_range = generator.encoders, generator.info.point_range
     for item in samples:
-        video = to_range(item.video)
-        with torch.no_grad():
-            halves = [codec.decode(codec.encode(x)).float().cpu() for x in (video, point_range.encode(item.point_map))]
-        point_map = point_range.decode(halves[1], item.point_map.camera, fps=item.point_map.fps)
-        yield Generated(to_pixels(halves[0]), point_map, torch.empty(0))
+        halves = (encoders.video, to_range(item.video)), (encoders.points, point_range.encode(item.point_map))
+        video, points = (
+            codec.decode(codec.encode(x.transpose(0, 1)[None]))[0].cpu().transpose(0, 1) for codec, x in halves
+        )
+        point_map = point_range.decode(points, item.point_map.camera, fps=item.point_map.fps)
+        yield Generated(to_pixels(video), point_map, torch.empty(0))
 
 
 def measure(
@@ -218,13 +198,11 @@ def measure(
     if source == "truth":
         made: Iterator[Generated] = (Generated(s.video, s.point_map, torch.empty(0)) for s in samples)
     else:
-        loaded = load_checkpoint(checkpoint, torch.float32)
-        encoders = load_encoders(loaded, device)
+        generator = Generator.load(checkpoint, device, torch.float32)
         if source == "codec":
-            made = through_codec(loaded, encoders, samples)
+            made = through_codec(generator, samples)
         else:
-            seeds = list(range(len(samples)))
-            made = generate_clips(loaded, encoders, samples, seeds, steps, guidance, source == "joint", device)
+            made = generate_clips(generator, samples, steps=steps, guidance=guidance, points=source == "joint")
     if followed is None:
         chosen = [followed_queries(item) for item in samples]
     else:

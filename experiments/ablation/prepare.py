@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from accelerate import PartialState
 
-from pointvid.diffusion.bases.unet.joint import expand_base, extract_base
+from pointvid.diffusion.bases import base_model
 from pointvid.diffusion.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from pointvid.diffusion.encoders import load_encoders
 from pointvid.errors import PointVidError
@@ -23,10 +23,11 @@ from pointvid.files.atomic import atomic_path
 from pointvid.files.sample import replace_points
 from pointvid.point_map import PointMap
 from pointvid.points.densify import INTERPOLATIONS, densify
-from training.config import SmallModel, load_config, save_config
+from training.config import load_config, save_config
 from training.data.cache import build
 from training.data.shards import Shards, write_manifest, write_shard
 from training.model.small_model import load_vae, make_small_model
+from training.model.small_model_config import SmallModel
 
 
 def prepare_vae(source: Path, folder: Path) -> None:
@@ -66,9 +67,10 @@ def prepare_start(base: Path, entry_attention: str, path: Path) -> None:
     if mode != "rgb_only":
         raise PointVidError(f"base {base.name}: was trained with mode {mode}, expected rgb_only (training.augment)")
     config = replace(checkpoint.info.config, entry_attention=entry_attention)
-    unet = expand_base(extract_base(checkpoint.unet, checkpoint.info.config), config)
+    adapter = base_model(checkpoint.info.base)
+    weights = adapter.expand(adapter.extract(checkpoint.weights, checkpoint.info.config), config)
     info = checkpoint.info.replace(config=config, stage="initial", step=0, training={"base": base.name})
-    save_checkpoint(Checkpoint(info, unet, checkpoint.parts), path)
+    save_checkpoint(Checkpoint(info, weights, checkpoint.parts), path)
 
 
 def sparse_points(point_map: PointMap, interpolation: str, spacing: int) -> PointMap:

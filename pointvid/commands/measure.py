@@ -71,10 +71,11 @@ def _write_picture(reports, path: Path) -> None:
     from PIL import Image
 
     from ..files.atomic import atomic_path
-    from ..metrics.chart import draw, panels
+    from ..metrics.page import curves
+    from ..report.chart import picture
 
     with atomic_path(path) as temporary:
-        Image.fromarray(draw(panels(reports), [report.name for report in reports]).numpy()).save(temporary)
+        Image.fromarray(picture(curves(reports), [report.name for report in reports]).numpy()).save(temporary)
 
 
 def _names(file: str, against: str | None) -> tuple[str, str]:

@@ -10,10 +10,10 @@ import transformers
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..diffusion.bases.unet.joint import check_keys
 from ..errors import PointVidError
 from ..memory import memory_error, run_in_chunks
 from ..progress import Progress, silent
+from ..weights.check import check_keys
 from .pretrained import load_pretrained
 from .sam2_weights import SOURCE, config_of, from_meta, read_meta_weights
 

@@ -390,13 +390,13 @@ def test_an_ablation_from_a_base_without_points(plan, stage1_config, tmp_path, m
         start = load_checkpoint(plan.work / "models" / f"{kind}.safetensors")
         assert start.info.stage == "initial"
         assert start.info.config.entry_attention == kind
-        video = extract_base(start.unet, start.info.config)
+        video = extract_base(start.weights, start.info.config)
         expected = extract_base(whole.unet, whole.info.config)
         assert all(torch.equal(video[key], value) for key, value in expected.items())
-        assert not start.unet["conv_out.weight"][4:].any()  # no points yet
-        assert start.unet["conv_out.weight"][:4].any()
+        assert not start.weights["conv_out.weight"][4:].any()  # no points yet
+        assert start.weights["conv_out.weight"][:4].any()
     made = load_checkpoint(plan.first("joint", 0))
-    assert made.unet["conv_out.weight"][4:].any()
+    assert made.weights["conv_out.weight"][4:].any()
 
 
 def test_a_base_that_knows_points_is_refused(plan, stage1_config):
