@@ -37,9 +37,13 @@ class Camera:
 
     @classmethod
     def default(cls, image_size: tuple[int, int]) -> Camera:
-        """The camera assumed where none is known: f = W, c = (W/2, H/2), as SpaTracker does. `image_size` is (H, W)."""
+        """The camera assumed where none is known: f = W, as SpaTracker does, centred on the image (H, W).
+
+        Its centre is ((W - 1) / 2, (H - 1) / 2), as pixel centres are at integers; 0.1 had it at (W / 2, H / 2). Files
+        keep the camera that they were written with.
+        """
         height, width = image_size
-        return cls(float(width), float(width), width / 2, height / 2)
+        return cls(float(width), float(width), (width - 1) / 2, (height - 1) / 2)
 
     @classmethod
     def from_fov(cls, image_size: tuple[int, int], fov_y: float) -> Camera:

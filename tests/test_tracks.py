@@ -57,6 +57,17 @@ def test_field_of_view():
     assert math.isclose(-top[1].item(), 1.0, rel_tol=1e-6)
 
 
+@pytest.mark.parametrize("size", [(48, 64), (33, 21)])
+def test_the_default_camera_looks_through_the_middle_of_the_image(size):
+    height, width = size
+    camera = Camera.default(size)
+    corners = torch.tensor([[-0.5, -0.5, 1.0], [width - 0.5, height - 0.5, 1.0]])
+    left_top, right_bottom = camera.unproject(corners)
+    assert torch.equal(left_top[:2], -right_bottom[:2])
+    assert right_bottom[0] == 0.5
+    assert camera.resized(size, (2 * height, 2 * width)) == Camera.default((2 * height, 2 * width))
+
+
 def test_shape_errors_name_both_sides():
     with pytest.raises(PointVidError, match=r"visible is torch.bool \[3, 5\], expected torch.bool \[3, 4\]"):
         tracks(visible=torch.ones(3, 5, dtype=torch.bool))
