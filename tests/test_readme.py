@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from pointvid.cli import build_parser
+from pointvid.files.video import write_video
+
+from .command_line import STEP, moving_square
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -63,6 +66,17 @@ def test_links_and_pictures_exist():
     assert len(targets) > 3
     for target in targets:
         assert target.startswith("https://") or (ROOT / target.split("#")[0]).is_file(), target
+
+
+def test_the_first_python_snippet_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_video(tmp_path / "clip.mp4", moving_square(16, (96, 256)), 8)
+    names = {}
+    exec(blocks("python")[0], names)
+    moved = (names["points"].points[-1] - names["points"].points[0])[names["points"].mask][:, :2].median(0).values
+    assert (moved[0] - STEP * 15).abs() < 5
+    assert moved[1].abs() < 1
+    assert (tmp_path / "clip.glb").stat().st_size > 1000
 
 
 def test_python_snippets_use_what_exists():

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import PointVidError
 from ..files.atomic import atomic_path
 from ..progress import Progress, silent
 from ..render.colors import track_colors
@@ -23,26 +22,12 @@ VERTEX = np.dtype(
 PLY_TYPES = {"<f4": "float", "|u1": "uchar", "<i4": "int"}
 
 
-def write_ply(tracks: PointTracks, path: str | os.PathLike, frame: int = 0, hidden: bool = False) -> None:
-    """Write the points of one frame: x, y, z (y up, -z ahead), colour, visible (0 or 1), track (the index over N).
-
-    Args:
-        tracks: any tracks.
-        path: the file.
-        frame: which frame.
-        hidden: also write points that are hidden or off screen in that frame.
-    Raises:
-        PointVidError: no such frame, or nowhere to write.
-    """
-    if not 0 <= frame < tracks.num_frames:
-        raise PointVidError(f"frame {frame} asked for, tracks have frames 0 to {tracks.num_frames - 1}")
-    _write(path, _vertices(tracks, frame, hidden))
-
-
 def write_ply_sequence(
     tracks: PointTracks, folder: str | os.PathLike, hidden: bool = False, progress: Progress = silent
 ) -> None:
     """Write `frame_0000.ply`, ... into `folder`, as Houdini, Blender and CloudCompare read sequences.
+
+    Each holds the points of a frame: x, y, z (y up, -z ahead), colour, visible (0 or 1), track (the index over N).
 
     Frames of an earlier, longer sequence in the same folder are removed, so that no two clips mix.
     """
