@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 
 import numpy as np
 
-from ..files.atomic import atomic_path
+from ..files.atomic import atomic_folder
 from ..progress import Progress, silent
 from ..render.colors import track_colors
 from ..tracks import PointTracks
@@ -29,16 +28,12 @@ def write_ply_sequence(
 
     Each holds the points of a frame: x, y, z (y up, -z ahead), colour, visible (0 or 1), track (the index over N).
 
-    Frames of an earlier, longer sequence in the same folder are removed, so that no two clips mix.
+    The folder appears whole. Frames of an earlier sequence in it are replaced, so that no two clips mix.
     """
-    folder = Path(folder)
-    for frame in range(tracks.num_frames):
-        _write(folder / f"{frame_name(frame)}.ply", _vertices(tracks, frame, hidden))
-        progress(frame + 1, tracks.num_frames, "writing PLY")
-    for path in folder.glob("frame_*.ply"):
-        match = re.fullmatch(r"frame_(\d{4,})", path.stem)
-        if match and int(match[1]) >= tracks.num_frames:
-            path.unlink()
+    with atomic_folder(folder, r"frame_\d{4,}\.ply") as temporary:
+        for frame in range(tracks.num_frames):
+            _write(temporary / f"{frame_name(frame)}.ply", _vertices(tracks, frame, hidden))
+            progress(frame + 1, tracks.num_frames, "writing PLY")
 
 
 def _vertices(tracks: PointTracks, frame: int, hidden: bool) -> np.ndarray:
@@ -55,8 +50,7 @@ def _vertices(tracks: PointTracks, frame: int, hidden: bool) -> np.ndarray:
     return vertices
 
 
-def _write(path: str | os.PathLike, vertices: np.ndarray) -> None:
+def _write(path: Path, vertices: np.ndarray) -> None:
     properties = [f"property {PLY_TYPES[kind]} {name}" for name, kind in VERTEX.descr]
     header = ["ply", "format binary_little_endian 1.0", f"element vertex {len(vertices)}", *properties, "end_header"]
-    with atomic_path(path) as temporary:
-        temporary.write_bytes("\n".join(header).encode("ascii") + b"\n" + vertices.tobytes())
+    path.write_bytes("\n".join(header).encode("ascii") + b"\n" + vertices.tobytes())

@@ -49,7 +49,8 @@ def test_empty_folders_say_what_to_put_there(host):
     chosen = {name: node["input"]["required"][name][1]["options"][0] for name in ("detector", "masker")}
     graph = Graph()
     graph.probe("never", *load(graph, **chosen))
-    expected = "models/grounding-dino holds no model; run `pointvid download grounding-dino-tiny` and refresh"
+    command = "`python -m pointvid download grounding-dino-tiny` in the pack's folder"
+    expected = f"models/grounding-dino holds no model; run {command} and refresh"
     assert host.run(graph)["error"] == expected
 
 

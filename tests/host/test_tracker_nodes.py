@@ -56,7 +56,7 @@ def test_an_empty_folder_names_the_command(host):
     (only,) = tracker["input"]["required"]["name"][1]["options"]
     graph = Graph()
     graph.probe("never", track(image(graph), graph, point_tracker=load(graph, only)))
-    assert "run `pointvid download alltracker`" in host.run(graph)["error"]
+    assert "run `python -m pointvid download alltracker` in the pack's folder" in host.run(graph)["error"]
 
 
 def test_alltracker_follows_every_pixel(host, trackers):
