@@ -104,7 +104,7 @@ def test_scaling_is_one_for_the_clip():
 def test_objects_of_a_map():
     objects = torch.zeros(SIZE, dtype=torch.int32)
     objects[:, :50], objects[:, 50:] = 1, 2
-    found = measure(melting(), object_map=objects)
+    found = measure(melting().replace(objects=objects))
     assert [one.object_id for one in found.objects] == [1, 2]
     assert json.loads(report_json([found]))["objects"][1]["points"] > 100
 

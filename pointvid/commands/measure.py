@@ -51,14 +51,13 @@ def run(args: argparse.Namespace) -> None:
                 found.points,
                 found.video,
                 reference.points if reference else None,
-                found.object_map,
-                retrack,
-                name,
-                progress,
+                retrack=retrack,
+                name=name,
+                progress=progress,
             )
         ]
         if reference:
-            reports.append(measure(reference.points, object_map=reference.object_map, name=other))
+            reports.append(measure(reference.points, name=other))
     print("\n".join(report.text() for report in reports))
     for path in map(Path, args.out):
         if path.suffix.lower() == ".png":
