@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from os import PathLike
 from pathlib import Path
 
 import torch
 
 from ..errors import PointVidError
+from ..files.atomic import atomic_folder
 from ..points.point_range import PointRange
 from ..progress import Progress, silent
 from .bases import BASES, base_model, base_models
@@ -71,12 +71,5 @@ def to_published(checkpoint: Checkpoint, folder: str | PathLike) -> None:
     folder = Path(folder)
     if folder.exists():
         raise PointVidError(f"{folder} is there already, expected a new folder's name")
-    temporary = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(temporary, ignore_errors=True)
-    try:
+    with atomic_folder(folder) as temporary:
         base_model(checkpoint.info.base).write_folder(checkpoint, temporary)
-        temporary.rename(folder)
-    except OSError as error:
-        raise PointVidError(f"cannot write {folder}: {error.strerror or error}; choose another one") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
