@@ -48,8 +48,9 @@ class TrackingPreprocessor(io.ComfyNode):
                     options=["auto", "lucas_kanade"],
                     default="auto",
                     tooltip="lucas_kanade: part of this pack (Apache-2.0), needs no weights, runs on CPU and GPU. "
-                    "auto: AllTracker (MIT) where its weights lie in models/pointvid_trackers (`pointvid download "
-                    "alltracker`), else lucas_kanade. Others come from Load Point Tracker.",
+                    "auto: AllTracker (MIT) where its weights lie in models/pointvid_trackers (`python -m "
+                    "pointvid download alltracker` in the pack's folder), else lucas_kanade. Others come from Load "
+                    "Point Tracker.",
                 ),
                 io.Int.Input(
                     "grid_size",

@@ -18,6 +18,9 @@ from ..point_map import PointMap
 from ..progress import Progress
 from ..tracks import PointTracks
 
+SUFFIXES = (".pointvid.tar", ".tar", ".npz")
+"""How names of what holds tracks end."""
+
 GRID = 48
 """Points a side that a video is followed by to be measured."""
 
@@ -52,6 +55,14 @@ def read_tracks(path: str) -> tuple[PointTracks, Tensor | None]:
         sample = read_sample(path)
         return sample.point_map.to_tracks(sample.video[0]), sample.video
     raise PointVidError(f"{path} ends in {suffix or 'nothing'}, expected tracks (.npz) or a sample (.pointvid.tar)")
+
+
+def stem(path: Path) -> str:
+    """A file's name without what tells its kind: `clip.v2.npz` is `clip.v2`, `.tracks.npz` is `.tracks`."""
+    for suffix in SUFFIXES:
+        if path.name.lower().endswith(suffix) and len(path.name) > len(suffix):
+            return path.name[: -len(suffix)]
+    return path.name
 
 
 def read_points(path: str, video: str | None, progress: Progress) -> Measurable:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -20,6 +20,7 @@ from ..files.atomic import atomic_path
 from ..files.revision import git_revision
 from ..points.point_range import PointRange
 from ..weights.check import check_shapes
+from ..weights.read import reason
 from .bases import base_model, base_models
 from .bases.base import Sampling
 from .latents import LatentSpace
@@ -255,10 +256,14 @@ def _opened(path: str | PathLike, read: Callable[[Any], Any]) -> Any:
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             return read(file)
-    except SafetensorError as error:
+    except PointVidError:
+        raise
+    except Exception as error:  # safetensors' own, or of a tensor that the memory does not hold
         with path.open("rb") as file:
             pickled = file.read(2) in (b"PK", b"\x80\x02")
-        what = "is a pickle, which can run code when loaded" if pickled else f"is damaged or truncated ({error})"
+        what = (
+            "is a pickle, which can run code when loaded" if pickled else f"is damaged or truncated ({reason(error)})"
+        )
         raise PointVidError(
             f"{path.name}: {what}; expected a .safetensors file, download or convert it again"
         ) from error

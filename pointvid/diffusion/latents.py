@@ -64,8 +64,6 @@ class LatentSpace:
                 None if rows is None else tuple((float(r), float(g), float(b)) for r, g, b in rows),
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            if isinstance(error, PointVidError):
-                raise
             raise PointVidError(f"latent space is {values!r}, expected channels, strides, ...") from error
 
     def to_dict(self) -> dict[str, Any]:

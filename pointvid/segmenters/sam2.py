@@ -14,7 +14,7 @@ from ..errors import PointVidError
 from ..memory import memory_error, run_in_chunks
 from ..progress import Progress, silent
 from ..weights.check import check_keys
-from .pretrained import load_pretrained
+from ..weights.pretrained import load_pretrained
 from .sam2_weights import SOURCE, config_of, from_meta, read_meta_weights
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
