@@ -89,7 +89,7 @@ def open_container(source: str | io.BytesIO, name: str) -> av.container.InputCon
     else:
         path = Path(source).absolute()
         file = f"file:{path}"
-        if not file.isprintable():  # such as names that are no UTF-8, which PyAV cannot pass on
+        if not file.isprintable() or "%" in file:  # names that are no UTF-8, or that FFmpeg takes for a pattern
             file = path.open("rb")  # closed with the container, which alone refers to it
     try:
         with readable(name):

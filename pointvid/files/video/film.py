@@ -28,6 +28,7 @@ from .timing import DEFAULT_RATE
 
 # Where a seek is known to be one: in other formats frames are reached by decoding from the beginning.
 _SEEKABLE = {"mov", "matroska", "mpegts", "mpeg", "flv", "mxf", "asf", "avi", "ogg"}
+_MOST_FRAMES = 1_000_000_000  # a header that promises more is damaged itself
 _WORTH_A_SEEK = 48  # so many frames ahead a later key frame is looked for
 _MOST_REORDERED = 16  # places between decoding and showing, the most that H.264 and HEVC allow
 _UNSPECIFIED = (0, 2)  # AVColorTransferCharacteristic
@@ -91,28 +92,30 @@ class Film:
         self._track.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
 
     def _read_index(self) -> None:
-        packets = read_packets(self._container, self._track, self._name)
+        self._promised = packets = read_packets(self._container, self._track, self._name)
         self.time_base: Fraction = self._track.time_base
         self.rate: Fraction | None = self._track.average_rate or self._track.guessed_rate
         self.times = np.arange(packets.count) if packets.times is None else packets.times
-        self._first = packets.first
         self._keys = packets.keys if not _SEEKABLE.isdisjoint(self._container.format.name.split(",")) else np.zeros(0)
-        self._by_number, self._counted, self._unclean = False, False, 0
-        self.lost, promised = 0, packets.count
-        is_cut_short_ = is_cut_short(self._source, self._name)
-        if is_cut_short_:
-            promised = max(promised, self._track.frames)
+        self._by_number, self._counted, self._unclean, self.lost = False, False, 0, 0
+        promised = packets.count
+        if cut := is_cut_short(self._source, self._name):
+            promised = max(promised, self._track.frames) if self._track.frames < _MOST_FRAMES else promised + 1
         if packets.doubtful:
             self._count()
-        if is_cut_short_:
-            self.lost = promised - len(self.times)
+        if cut:
+            self.lost = max(promised - len(self.times), 0)
         if not len(self.times):
             if promised:
                 raise self._damaged(0, promised)
             raise PointVidError(f"{printable(self._name)} has 0 frames, expected at least 1")
 
     def _count(self) -> None:
-        """The truth about which frames there are: what decoding all of it gives, but for damaged ones at both ends."""
+        """The truth about which frames there are: what decoding all of it gives.
+
+        What never appears, though nothing is wrong, is no frame: pictures before the first key frame, or for reference
+        only. Where the decoder complained, missing frames are damage, and keep their places.
+        """
         self._counted, self._by_number, self._unclean = True, False, 0
         self._restart()
         times: list[tuple[int | None, int | None]] = []
@@ -127,8 +130,12 @@ class Film:
         shown = [pts for pts, _ in times[begin:end]]
         if None not in shown and (np.diff(np.array(shown, np.float64)) > 0).all():
             self.times = np.array(shown, np.int64)
+            promised, keys = self._promised.times, self._promised.keys
+            if self._complaints and len(self.times) and promised is not None and len(keys):
+                self.times = np.union1d(self.times, promised[promised >= keys[0]])
             return
         self._by_number, self._unclean, self._keys = True, begin, self._keys[:0]
+        self.lost += self._complaints
         known = shown if any(pts is not None for pts in shown) else [dts for _, dts in times[begin:end]]
         self.times = _in_decoding_order(known)
         if not any(time is not None for time in known):
@@ -152,7 +159,7 @@ class Film:
         if not self._counted:
             before = self.times
             self._count()
-            if not np.array_equal(before, self.times):
+            if len(self.times) and not np.array_equal(before, self.times):
                 raise Recounted(str(problem))
         raise problem
 
@@ -207,11 +214,11 @@ class Film:
 
     def _restart(self) -> None:
         """Go to the very first packet, if need be by opening the file again."""
-        pts, dts, _ = self._first or (None, None, 0)
+        pts, dts, _ = self._promised.first or (None, None, 0)
         time = dts if pts is None else pts
         if len(self._keys) and time is not None and self._jump(time):
             packet = next(self._packets, None)
-            if packet is not None and (packet.pts, packet.dts, packet.size) == self._first:
+            if packet is not None and (packet.pts, packet.dts, packet.size) == self._promised.first:
                 self._decode(packet)
                 return
         self._open()
@@ -231,7 +238,7 @@ class Film:
         self._decoder = alpha_decoder(self._track, self._name)
         self._packets = self._container.demux(self._track)
         self._waiting.clear()
-        self._at, self._ordinal, self._clean = -1, 0, None
+        self._at, self._ordinal, self._clean, self._complaints = -1, 0, None, 0
 
     def _next(self) -> av.VideoFrame | None:
         """The next frame that comes out of the decoder; what it cannot decode is left out, as players do."""
@@ -252,7 +259,7 @@ class Film:
             else:
                 self._waiting.extend(self._decoder.decode(packet if packet.size else None))
         except (av.error.FFmpegError, EOFError):
-            pass
+            self._complaints += 1
 
     def _damaged(self, index: int, promised: int) -> PointVidError:
         return PointVidError(
