@@ -10,6 +10,7 @@ from functools import lru_cache
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 from ...errors import PointVidError
 from ..pictures import on_black
@@ -27,43 +28,51 @@ _TO_709 = np.array(  # linear light, BT.2020 primaries -> BT.709's (ITU-R BT.208
 )
 
 
-def rgb8(frame: av.VideoFrame, transfer: int, name: str) -> np.ndarray:
-    """uint8 [H, W, 3], transparency on black.
+class Converter:
+    """Converts the frames of one file. It keeps FFmpeg's converters, and their threads, for as long as it is kept."""
 
-    Args:
-        frame: as decoded.
-        transfer: its curve, as FFmpeg numbers them.
-        name: of the file, for errors.
-    Raises:
-        PointVidError: coded in a way that the converter does not know.
-    """
-    if transfer in (PQ, HLG):
-        return tone_mapped(_converted(frame, "rgb48le", name), transfer)
-    if has_alpha(frame):
-        return on_black(_converted(frame, "rgba", name))
-    return _converted(frame, "rgb24", name)
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._converters: dict[tuple, VideoReformatter] = {}
+
+    def rgb8(self, frame: av.VideoFrame, transfer: int) -> np.ndarray:
+        """uint8 [H, W, 3], transparency on black.
+
+        Args:
+            frame: as decoded.
+            transfer: its curve, as FFmpeg numbers them.
+        Raises:
+            PointVidError: coded in a way that FFmpeg's converter does not know.
+        """
+        if transfer in (PQ, HLG):
+            return tone_mapped(self._converted(frame, "rgb48le"), transfer)
+        if has_alpha(frame):
+            return on_black(self._converted(frame, "rgba"))
+        return self._converted(frame, "rgb24")
+
+    def _converted(self, frame: av.VideoFrame, format: str) -> np.ndarray:
+        matrix, full = int(frame.colorspace), int(frame.color_range) == FULL
+        if matrix in _UNKNOWN:
+            raise PointVidError(
+                f"{self._name}: colours are coded as {_UNKNOWN[matrix]}, expected RGB, BT.601, BT.709 or BT.2020; "
+                "encode it again"
+            )
+        options = {}
+        if not (frame.format.is_rgb or (matrix in _PLAIN and (not full or frame.format.name.startswith("yuvj")))):
+            # Any other matrix and range for the target: they mean nothing for RGB, but only a difference is acted upon.
+            options = {
+                "dst_colorspace": "ITU709" if matrix not in _ASKED else "ITU601",
+                "src_color_range": "JPEG" if full else "MPEG",
+                "dst_color_range": "MPEG",
+            }
+        # Each case has a converter of its own: one would keep what the last call told it.
+        converter = self._converters.setdefault((matrix, full, format), VideoReformatter())
+        return converter.reformat(frame, format=format, **options).to_ndarray()
 
 
 def has_alpha(frame: av.VideoFrame) -> bool:
     """Whether pixels of the frame can be transparent; those of a palette can."""
     return frame.format.name == "pal8" or any(component.is_alpha for component in frame.format.components)
-
-
-def _converted(frame: av.VideoFrame, format: str, name: str) -> np.ndarray:
-    matrix = int(frame.colorspace)
-    if matrix in _UNKNOWN:
-        raise PointVidError(
-            f"{name}: colours are coded as {_UNKNOWN[matrix]}, expected RGB, BT.601, BT.709 or BT.2020; encode it again"
-        )
-    full = int(frame.color_range) == FULL
-    if frame.format.is_rgb or (matrix in _PLAIN and (not full or frame.format.name.startswith("yuvj"))):
-        return frame.to_ndarray(format=format)
-    # Any other matrix and range for the target: they mean nothing for RGB, but only a difference is acted upon.
-    other = "ITU709" if matrix not in _ASKED else "ITU601"
-    converted = frame.reformat(
-        format=format, dst_colorspace=other, src_color_range="JPEG" if full else "MPEG", dst_color_range="MPEG"
-    )
-    return converted.to_ndarray()
 
 
 def tone_mapped(rgb: np.ndarray, transfer: int) -> np.ndarray:

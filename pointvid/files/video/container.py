@@ -90,7 +90,7 @@ def open_container(source: str | io.BytesIO, name: str) -> av.container.InputCon
         path = Path(source).absolute()
         file = f"file:{path}"
         if not file.isprintable() or "%" in file:  # names that are no UTF-8, or that FFmpeg takes for a pattern
-            file = path.open("rb")  # closed with the container, which alone refers to it
+            file = _Nameless(path)
     try:
         with readable(name):
             return av.open(file, options=options)
@@ -100,6 +100,14 @@ def open_container(source: str | io.BytesIO, name: str) -> av.container.InputCon
                 f"{printable(name)} is a playlist or another text, expected a video file; give the file that it names"
             ) from None
         raise
+
+
+class _Nameless:
+    """An open file whose name FFmpeg does not learn. It is closed when the container lets go of it."""
+
+    def __init__(self, path: Path) -> None:
+        file = path.open("rb")
+        self.read, self.seek, self.tell = file.read, file.seek, file.tell
 
 
 @lru_cache

@@ -21,7 +21,7 @@ import numpy as np
 
 from ...errors import PointVidError
 from ..pictures import MAX_PIXELS, printable
-from .color import rgb8
+from .color import Converter
 from .container import alpha_decoder, choose_track, is_cut_short, open_container, read_packets
 from .orientation import deinterlaced, display_matrix, square_pixels, upright
 from .timing import DEFAULT_RATE
@@ -51,6 +51,7 @@ class Film:
 
     def __init__(self, source: str | io.BytesIO, name: str) -> None:
         self._source, self._name = source, name
+        self._matrix, self._is_matrix_known = None, False
         self._forget()
         _films.add(self)
         try:
@@ -66,10 +67,12 @@ class Film:
         transfer = int(getattr(frame, "color_trc", 0))
         if transfer in _UNSPECIFIED:
             transfer = int(self._track.codec_context.color_trc)
-        pixels = rgb8(frame, transfer, printable(self._name))
+        if not self._is_matrix_known:  # asked of one frame only: PyAV frames that were asked are garbage in a cycle
+            self._matrix, self._is_matrix_known = display_matrix(frame), True
+        pixels = self._converter.rgb8(frame, transfer)
         if frame.interlaced_frame:
             pixels = deinterlaced(pixels)
-        return upright(square_pixels(pixels, self._track.sample_aspect_ratio), display_matrix(frame))
+        return upright(square_pixels(pixels, self._track.sample_aspect_ratio), self._matrix)
 
     def close(self) -> None:
         """See Source."""
@@ -79,6 +82,7 @@ class Film:
 
     def _forget(self) -> None:
         self._container = self._track = self._decoder = self._packets = None
+        self._converter = Converter(printable(self._name))
         self._waiting: deque[av.VideoFrame] = deque()
         self._at = -1  # the frame that was decoded last; -1: unknown, go to a place first
 
@@ -288,7 +292,7 @@ def _leave_to_parent() -> None:
     shared with the parent. The next frame opens the file anew.
     """
     for film in list(_films):
-        for thing in (film._container, film._track, film._decoder, film._packets, film._waiting):
+        for thing in (film._container, film._track, film._decoder, film._packets, film._waiting, film._converter):
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
         film._forget()
 

@@ -13,6 +13,8 @@ MAX_PAUSE = 600.0  # seconds; a longer one is a jump of the clock, no still
 MAX_RATE = 1000.0  # frames a second, where times vary
 MAX_FRAMES = 10_000_000  # after resampling: 92 hours at 30 fps
 DEFAULT_RATE = Fraction(25)
+USUAL_RATES = [Fraction(rate) for rate in (24, 25, 30, 48, 50, 60, 120)]
+USUAL_RATES += [Fraction(1000 * rate, 1001) for rate in (24, 30, 60, 120)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +47,8 @@ def constant_rate(times: np.ndarray, time_base: Fraction, header: Fraction | Non
     if len(times) < 2:
         return Index(times, everything, header if header and 0.01 <= header <= MAX_RATE else DEFAULT_RATE)
     gaps = np.diff(times.astype(np.float64))  # whose difference cannot overflow
-    median = float(np.median(gaps))
+    middle = (len(gaps) - 1) // 2
+    median = float(np.partition(gaps, middle)[middle])
     jumps = gaps * float(time_base) > max(MAX_PAUSE, 2 * median * float(time_base))
     if jumps.any():
         gaps[jumps] = max(round(median), 1)
@@ -57,8 +60,13 @@ def constant_rate(times: np.ndarray, time_base: Fraction, header: Fraction | Non
     line = times[0] + np.arange(len(times)) * float(gaps.mean())
     if usual.all() and np.abs(times - line).max() <= 0.5 * gap + rounding:
         rate = _simple(Fraction(len(gaps), int(times[-1] - times[0])) / time_base)
-        if header and _agrees(header, times, float(time_base)):
+        tick = float(time_base)
+        if header and _frames_off(header, times, tick) <= 0.1 + tick * float(header):
             rate = header
+        else:
+            usual_rate = min(USUAL_RATES, key=lambda candidate: abs(candidate - rate))
+            if _frames_off(usual_rate, times, tick) <= tick * float(usual_rate):
+                rate = usual_rate
         return Index(times, everything, rate)
     gap = max(gap, 1 / (MAX_RATE * float(time_base)))
     count = round((int(times[-1]) - int(times[0])) / gap) + 1
@@ -73,10 +81,9 @@ def constant_rate(times: np.ndarray, time_base: Fraction, header: Fraction | Non
     return Index(times, shown, _simple(1 / (Fraction(gap) * time_base)))
 
 
-def _agrees(rate: Fraction, times: np.ndarray, tick: float) -> bool:
-    """Whether frames at `rate` would be at these times: not a tenth of a frame off, but for rounding."""
-    frames = float(times[-1] - times[0]) * tick * float(rate)
-    return abs(frames - (len(times) - 1)) <= 0.1 + tick * float(rate)
+def _frames_off(rate: Fraction, times: np.ndarray, tick: float) -> float:
+    """How many frames more or fewer than there are would be shown in this time at `rate`."""
+    return abs(float(times[-1] - times[0]) * tick * float(rate) - (len(times) - 1))
 
 
 def _simple(rate: Fraction) -> Fraction:

@@ -15,7 +15,8 @@ from torch import Tensor
 from ...errors import PointVidError
 from ..atomic import atomic_path
 
-SD_MATRIX, HD_MATRIX = 5, 1  # AVColorSpace numbers of BT.470BG (BT.601) and BT.709
+# BT.601 and BT.709: what FFmpeg (AVColorSpace) and PyAV call them; PyAV 14 takes names only.
+SD_MATRIX, HD_MATRIX = (5, "ITU601"), (1, "ITU709")
 
 
 def write_video(
@@ -84,7 +85,7 @@ def _encode(
             stream.codec_context.thread_count = 1
             stream.options = {**stream.options, "x264-params": "no-mbtree=1"}  # it varies even in one thread
         matrix = HD_MATRIX if height >= 720 else SD_MATRIX
-        stream.codec_context.colorspace = matrix  # said in the file, so that no player has to guess it
+        stream.codec_context.colorspace = matrix[0]  # said in the file, so that no player has to guess it
         for pixels in chain([first], iterator):
             array = pixels.cpu().numpy()
             if array.shape != (height, width, 3) or array.dtype != np.uint8:
@@ -94,5 +95,5 @@ def _encode(
             if even:
                 array = np.pad(array, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(array), format="rgb24")
-            container.mux(stream.encode(frame.reformat(format=pix_fmt, dst_colorspace=matrix)))
+            container.mux(stream.encode(frame.reformat(format=pix_fmt, dst_colorspace=matrix[1])))
         container.mux(stream.encode())
