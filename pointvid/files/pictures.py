@@ -100,10 +100,10 @@ def read_picture(source: str | os.PathLike | io.BytesIO, name: str | None = None
         PointVidError: as `open_picture`.
     """
     with open_picture(source, name) as image:
-        return rgb8(image)
+        return rgb8(image, os.fspath(source) if name is None else name)
 
 
-def rgb8(image: Image.Image) -> np.ndarray:
+def rgb8(image: Image.Image, name: str) -> np.ndarray:
     """What `read_picture` gives of an open picture (of an animation: of the frame it stands at)."""
     image = ImageOps.exif_transpose(image)
     if image.mode in _DEEP or (image.mode == "I" and image.format in (None, "PNG")):  # older Pillows: I of 16 bit PNG
@@ -111,7 +111,7 @@ def rgb8(image: Image.Image) -> np.ndarray:
         return np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
     if image.mode in ("I", "F"):
         raise PointVidError(
-            f"picture has {image.mode} pixels (32 bit), expected 8 or 16 bit a channel; save it as 8 or 16 bit PNG"
+            f"{printable(name)} has pixels of 32 bit ({image.mode}), expected 8 or 16 bit a channel; save it as PNG"
         )
     if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
         return on_black(np.asarray(image.convert("RGBA")))

@@ -93,7 +93,7 @@ def open_container(source: str | io.BytesIO, name: str) -> av.container.InputCon
             file = _Nameless(path)
     try:
         with readable(name):
-            return av.open(file, options=options)
+            return av.open(file, container_options=options)  # "options" ends PyAV before 17 at a program stream
     except PointVidError:
         if first_bytes(source, 64).lstrip().startswith(_PLAYLISTS):
             raise PointVidError(
@@ -133,6 +133,8 @@ def choose_track(
             "expected a video or picture file; save it as JPEG or PNG"
         )
     track = next((track for track in tracks if "default" in _disposition(track)), tracks[0])
+    if not hasattr(track, "disposition"):  # PyAV 14.0: FFmpeg knows it, and chooses
+        track = container.streams.best("video") or track
     if track.codec_context is None:
         raise PointVidError(f"{printable(name)}: FFmpeg has no decoder for its video; encode it again, as H.264")
     height, width = track.codec_context.height, track.codec_context.width
@@ -144,7 +146,7 @@ def choose_track(
 
 
 def _disposition(track: av.video.stream.VideoStream) -> str:
-    value = getattr(track, "disposition", None)  # PyAV before 14.2 has none
+    value = getattr(track, "disposition", None)
     return str(getattr(value, "name", value) or "").lower()
 
 

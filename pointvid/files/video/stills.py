@@ -96,7 +96,7 @@ class Animation:
             if self._image is None:
                 self._image = Image.open(self._source)
             self._image.seek(self._first + index)
-            return rgb8(self._image)
+            return rgb8(self._image, self._name)
 
     def close(self) -> None:
         """See Source."""
