@@ -24,7 +24,7 @@ class TrajectoryDecoder(io.ComfyNode):
                 io.Latent.Input(
                     "latent", tooltip="Joint latent [B,2C,T,h,w]; the first video of a batch gives the tracks."
                 ),
-                io.Vae.Input("vae", tooltip="The VAE of the model."),
+                io.Vae.Input("vae", tooltip="The image VAE of the model."),
                 io.Model.Input("model", tooltip="The joint model: its checkpoint says how points are scaled."),
                 io.Int.Input(
                     "stride",
@@ -41,7 +41,7 @@ class TrajectoryDecoder(io.ComfyNode):
                     max=256,
                     optional=True,
                     advanced=True,
-                    tooltip="Frames decoded at once, where each is coded alone. Lower it when memory runs out.",
+                    tooltip="Frames decoded at once. Lower it when memory runs out.",
                 ),
             ],
             outputs=[

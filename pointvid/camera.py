@@ -28,17 +28,22 @@ class Camera:
     cy: float | Tensor
 
     def __post_init__(self) -> None:
-        values = torch.stack([torch.as_tensor(value, dtype=torch.float64) for value in self.intrinsics])
-        if not torch.isfinite(values).all() or not (values[:2] > 0).all():
+        values = [torch.as_tensor(value, dtype=torch.float64) for value in self.intrinsics]
+        if not all(torch.isfinite(value).all() for value in values) or not all((f > 0).all() for f in values[:2]):
+            found = tuple(value.tolist() for value in values)
             raise PointVidError(
-                f"camera has intrinsics {self.intrinsics}, expected finite (fx, fy, cx, cy) in pixels with fx, fy > 0"
+                f"camera has intrinsics {found}, expected finite (fx, fy, cx, cy) in pixels with fx, fy > 0"
             )
 
     @classmethod
     def default(cls, image_size: tuple[int, int]) -> Camera:
-        """The camera assumed where none is known: f = W, c = (W/2, H/2), as SpaTracker does. `image_size` is (H, W)."""
+        """The camera assumed where none is known: f = W, as SpaTracker does, centred on the image (H, W).
+
+        Its centre is ((W - 1) / 2, (H - 1) / 2), as pixel centres are at integers; 0.1 had it at (W / 2, H / 2). Files
+        keep the camera that they were written with.
+        """
         height, width = image_size
-        return cls(float(width), float(width), width / 2, height / 2)
+        return cls(float(width), float(width), (width - 1) / 2, (height - 1) / 2)
 
     @classmethod
     def from_fov(cls, image_size: tuple[int, int], fov_y: float) -> Camera:

@@ -137,7 +137,7 @@ class Regularize(Run):
     grad_step: Literal["last", "random", "x0_at_t"] = "x0_at_t"
     ddim_steps: int = Field(20, ge=1, description="of the whole schedule; the rollout starts at `start` of it")
     start: tuple[float, float] = Field(
-        (0.1, 0.6), description="where z_t lies, as a share of the schedule; drawn evenly"
+        (0.1, 0.6), description="where z_t lies: a share of the schedule, of flow a share of noise; drawn evenly"
     )
     space: Literal["xyz", "uvd"] = "xyz"
     neighbours: int = Field(8, ge=1, description="k of the rigidity graph")

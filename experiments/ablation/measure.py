@@ -179,6 +179,7 @@ def through_codec(generator: Generator, samples: list[Sample]) -> Iterator[Gener
 def measure(
     source: str,
     checkpoint: Path | None,
+    *,
     shards: Path,
     clips: int,
     steps: int,
@@ -239,16 +240,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="JSON file")
     options = parser.parse_args()
     try:
-        result = measure(
-            options.source,
-            options.checkpoint,
-            options.shards,
-            options.clips,
-            options.steps,
-            options.guidance,
-            options.videos,
-            options.followed,
-        )
+        names = ("shards", "clips", "steps", "guidance", "videos", "followed")
+        result = measure(options.source, options.checkpoint, **{name: getattr(options, name) for name in names})
         with atomic_path(options.out) as temporary:
             temporary.write_text(json.dumps(result, indent=1), encoding="utf-8")
     except PointVidError as error:

@@ -106,7 +106,16 @@ def encode_latents(shards: Path, start: Checkpoint, cache: Path, rank: int, rank
     """One rank's share of the latents that `cache.build` keeps for models whose other encoders are trained."""
     device = PartialState().device
     encoders = load_encoders(start, device, torch.float32)
-    build(Shards(shards), cache, encoders, start.info.point_range, True, device, rank, ranks)
+    build(
+        Shards(shards),
+        cache,
+        encoders=encoders,
+        point_range=start.info.point_range,
+        trained_encoders=True,
+        device=device,
+        rank=rank,
+        ranks=ranks,
+    )
 
 
 def main() -> None:

@@ -37,7 +37,7 @@ def from_published(
         resolution, frames, fps: what it will be trained at; None: what PointVid trains this base at.
         point_range: None: depths from 0.1 to 100; training fits it to its data.
     Raises:
-        PointVidError: it is no base's folder, or something is missing or not what it should be.
+        PointVidError: it is no base's folder, something is missing or not what it should be, or it makes no such clips.
     """
     folder = Path(folder)
     adapter = next((adapter for adapter in base_models() if adapter.reads(folder)), None)
@@ -56,6 +56,7 @@ def from_published(
         point_range=point_range or PointRange(0.1, 100.0),
         configs=found.configs,
     )
+    info.latent.check_clip(info.frames, *info.resolution)
     return Checkpoint(info, adapter.expand(found.weights, found.config), found.parts)
 
 

@@ -64,8 +64,6 @@ class LatentSpace:
                 None if rows is None else tuple((float(r), float(g), float(b)) for r, g, b in rows),
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            if isinstance(error, PointVidError):
-                raise
             raise PointVidError(f"latent space is {values!r}, expected channels, strides, ...") from error
 
     def to_dict(self) -> dict[str, Any]:
@@ -209,6 +207,8 @@ class FrameCodec:
 
     @staticmethod
     def _flat(clips: Tensor) -> Tensor:
+        if clips.shape[2] == 1:
+            return clips[:, :, 0]  # with the strides of images, which decide between kernels of other last bits
         return clips.transpose(1, 2).flatten(0, 1)
 
     @staticmethod

@@ -73,9 +73,10 @@ class Process(ABC):
     def step_at(self, share: float, steps: int) -> int:
         """Index of the first of `levels(steps)` to take from where `level_at(share)` is."""
 
-    @abstractmethod
     def snr(self, t: Level) -> Tensor:
         """Signal to noise ratio, (signal / spread)^2, float32."""
+        known = self.signal_share(t)
+        return known / (1 - known)
 
     @abstractmethod
     def signal_share(self, t: Level) -> Tensor:
@@ -133,11 +134,8 @@ class Process(ABC):
     def _law(self, t: Level, like: Tensor) -> tuple[Tensor, Tensor, Any, Any, Any]:
         """Signal, spread, a, b of the module, and a signal - b spread; exact where it is 1 by identity."""
         signal, spread = self.coefficients(t, like)
-        if self.prediction == "epsilon":
-            return signal, spread, 1, 0, signal
-        if self.prediction == "v":
-            return signal, spread, signal, -spread, 1
-        return signal, spread, 1, -1, 1
+        laws = {"epsilon": (1, 0, signal), "v": (signal, -spread, 1), "flow": (1, -1, 1)}
+        return signal, spread, *laws[self.prediction]
 
 
 @dataclass(frozen=True)
@@ -290,11 +288,6 @@ class Diffusion(Process):
             alpha = torch.lerp(alpha, table[(below + 1).clamp(max=len(table) - 1)], (t - below).clamp(0, 1).float())
         return torch.where(t < 0, end, alpha)
 
-    def snr(self, t: Level) -> Tensor:
-        """abar / (1 - abar)."""
-        alpha = self.signal_share(t)
-        return alpha / (1 - alpha)
-
     def network_time(self, t: Level) -> Level:
         """The step itself."""
         return t
@@ -318,8 +311,7 @@ class Flow(Process):
     def __post_init__(self) -> None:
         if not 0 < self.shift < math.inf or not 0 <= self.uniform_share <= 1:
             raise PointVidError(
-                f"flow: shift is {self.shift}, uniform_share is {self.uniform_share}; expected shift above 0, a share "
-                "from 0 to 1"
+                f"flow: shift is {self.shift}, expected above 0; uniform_share {self.uniform_share}, expected 0 to 1"
             )
 
     @classmethod

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import PointVidError
-from ..files.atomic import atomic_folder, atomic_path
+from ..files.atomic import atomic_folder
 from ..progress import Progress, silent
 from ..render.colors import track_colors
 from ..tracks import PointTracks
@@ -22,27 +21,12 @@ VERTEX = np.dtype(
 PLY_TYPES = {"<f4": "float", "|u1": "uchar", "<i4": "int"}
 
 
-def write_ply(tracks: PointTracks, path: str | os.PathLike, frame: int = 0, hidden: bool = False) -> None:
-    """Write the points of one frame: x, y, z (y up, -z ahead), colour, visible (0 or 1), track (the index over N).
-
-    Args:
-        tracks: any tracks.
-        path: the file.
-        frame: which frame.
-        hidden: also write points that are hidden or off screen in that frame.
-    Raises:
-        PointVidError: no such frame, or nowhere to write.
-    """
-    if not 0 <= frame < tracks.num_frames:
-        raise PointVidError(f"frame {frame} asked for, tracks have frames 0 to {tracks.num_frames - 1}")
-    with atomic_path(path) as temporary:
-        _write(temporary, _vertices(tracks, frame, hidden))
-
-
 def write_ply_sequence(
     tracks: PointTracks, folder: str | os.PathLike, hidden: bool = False, progress: Progress = silent
 ) -> None:
     """Write `frame_0000.ply`, ... into `folder`, as Houdini, Blender and CloudCompare read sequences.
+
+    Each holds the points of a frame: x, y, z (y up, -z ahead), colour, visible (0 or 1), track (the index over N).
 
     The folder appears whole. Frames of an earlier sequence in it are replaced, so that no two clips mix.
     """

@@ -108,8 +108,9 @@ def test_tracking_takes_labels(host, models):
     u, v = tracks["uvd"][0, :, :2].long().unbind(-1)
     assert len(tracks["object_id"].unique()) > 1
     assert torch.equal(tracks["object_id"], found.object_map[v, u])
-    assert f"points of {', '.join(found.labels[:20])}" in host.probed("named_report")
-    assert "points of the given mask" in host.probed("marked_report")
+    named = [f"{label} {score:.2f}" for label, score in zip(found.labels, found.scores.tolist())]
+    assert f"objects: {', '.join(named[:8])}" in host.probed("named_report")
+    assert "marked by the mask" in host.probed("marked_report")
 
 
 def test_labels_without_segmenter_are_one_line(host, models):

@@ -94,7 +94,7 @@ def test_spatracker_needs_depth(host, trackers):
     graph = Graph()
     graph.probe("never", track(image(graph), graph, point_tracker=load(graph, "spaT_final.pth"), track_everything=True))
     result = host.run(graph)
-    assert result["error_type"].endswith("PointVidError"), result
+    assert result["error_type"].endswith("Rejected"), result
     assert result["error"].startswith("depth is not given, expected depth maps: spatracker tracks in 3D")
 
 

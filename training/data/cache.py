@@ -67,6 +67,7 @@ def _opened(path: Path) -> tuple[Any, list[str]]:
 def build(
     shards: Shards,
     root: Path,
+    *,
     encoders: Encoders,
     point_range: PointRange,
     trained_encoders: bool,

@@ -160,13 +160,13 @@ class DiffusionStage(Stage):
         cache = build(
             shards,
             root,
-            self.encoders,
-            self.range,
-            trained,
-            device,
-            state.process_index,
-            state.num_processes,
-            self.config.data.workers,
+            encoders=self.encoders,
+            point_range=self.range,
+            trained_encoders=trained,
+            device=device,
+            rank=state.process_index,
+            ranks=state.num_processes,
+            workers=self.config.data.workers,
         )
         state.wait_for_everyone()
         return Latents(shards, cache, points)

@@ -83,7 +83,8 @@ class BaseModel(ABC):
     def build(self, config: Any, **options: Any) -> nn.Module:
         """The joint network, called as `network(x [B,2C,T',h,w], time [B], **conditions)`.
 
-        The trainer also calls its `enable_checkpointing(enabled)`: recompute activations in the backward pass.
+        The trainer also calls its `enable_checkpointing(enabled)`, to recompute activations in the backward pass; hosts
+        read its `dtype`.
 
         Args:
             options: operations (a host's namespace of layers), dtype, device, attention; those that a caller has.
