@@ -323,8 +323,10 @@ class Flow(Process):
         """
         if config.get("use_dynamic_shifting", False):
             raise PointVidError("schedule: use_dynamic_shifting is on, expected a flow scheduler with a fixed shift")
-        shift = config.get("flow_shift", config.get("shift", 1.0))
-        share = config.get("uniform_share", cls.uniform_share)
+        shift, share = (
+            config.get("flow_shift", config.get("shift", 1.0)),
+            config.get("uniform_share", cls.uniform_share),
+        )
         return cls(float(shift), float(share), config.get("num_train_timesteps", 1000))
 
     def to_diffusers(self) -> dict[str, Any]:
