@@ -22,7 +22,6 @@ COMMANDS = (
     "study",
     "generate",
     "convert",
-    "inspect",
     "download",
 )
 """Module names in `commands/`, in the order of `pointvid --help`. Each has `HELP` (one line), `add_arguments(parser)`

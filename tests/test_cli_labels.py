@@ -48,8 +48,8 @@ def test_the_caption_names_them(folder, tmp_path, monkeypatch):
     monkeypatch.setenv("POINTVID_MODELS", str(folder))
     tracked = []
 
-    def keep(video, mask, depth, camera, args, objects, *rest):
-        tracked.append(objects)
+    def keep(video, footage, args, segmenter, *rest):
+        tracked.append(segmenter.segment(video[0], footage.labels))
 
     monkeypatch.setattr("pointvid.commands.tracking.track_and_write", keep)
     caption = ("--caption", "A man throws a red box in the garden.")
@@ -84,7 +84,7 @@ def test_no_models(folder, tmp_path, capsys):
 
 def test_without_transformers(folder, tmp_path, capsys, monkeypatch):
     monkeypatch.delitem(sys.modules, "pointvid.segmenters.grounded_sam2", raising=False)
-    monkeypatch.delitem(sys.modules, "pointvid.segmenters.pretrained", raising=False)
+    monkeypatch.delitem(sys.modules, "pointvid.segmenters.sam2", raising=False)
     monkeypatch.delitem(sys.modules, "pointvid.segmenters.grounding_dino", raising=False)
     real = builtins.__import__
 

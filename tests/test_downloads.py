@@ -3,20 +3,25 @@
 import hashlib
 import json
 import os
+import subprocess
 import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
 from pointvid.cli import main
 from pointvid.errors import PointVidError
-from pointvid.weights import downloads
-from pointvid.weights.downloads import LOCK_FILE, download, look_up, read_lock
+from pointvid.weights import download as downloads
+from pointvid.weights import remote
+from pointvid.weights.download import LOCK_FILE, download, look_up, read_lock
 from pointvid.weights.published import PUBLISHED, Published
 
 from .command_line import fails
 
+ROOT = Path(__file__).resolve().parents[1]
 LARGE = bytes(range(256)) * 9000  # 2.3 MB: several blocks
 SMALL = b'{"model_type": "zoedepth"}\n'
 ENTRY = Published(
@@ -30,11 +35,14 @@ class Hub(ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Answer)
         self.files = {"model.bin": LARGE, "config.json": SMALL}
-        self.claimed_sha256 = None  # a lie, if any
+        self.claimed_sha256 = self.claimed_size = None  # a lie, if any
         self.tells_hashes = True
         self.cut_after = []  # bytes after which each of the next answers breaks off
         self.ignores_range = False
         self.status = None
+        self.headers = {}  # of the next answers to GET, None to leave one out
+        self.early = 0  # bytes that a range begins before what was asked for
+        self.trickles = False
         self.requests = []
 
     @property
@@ -56,12 +64,12 @@ class Answer(BaseHTTPRequestHandler):
             self.send_error(hub.status or 404)
             return
         data = hub.files[name]
-        if name == "model.bin" and self.path.startswith("/owner/thing/resolve/main/"):
+        if name == "model.bin" and self.path.startswith("/owner/thing/resolve/"):
             self.send_response(302)
             self.send_header("Location", "/storage/model.bin")
             if hub.tells_hashes:
                 self.send_header("X-Repo-Commit", "c" * 40)
-                self.send_header("X-Linked-Size", str(len(data)))
+                self.send_header("X-Linked-Size", hub.claimed_size or str(len(data)))
                 self.send_header("X-Linked-Etag", f'"{hub.claimed_sha256 or hashlib.sha256(data).hexdigest()}"')
             self.end_headers()
             return
@@ -72,13 +80,26 @@ class Answer(BaseHTTPRequestHandler):
             if start >= len(data):
                 self.send_error(416)
                 return
-        self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(data) - start))
+            start -= min(start, hub.early)
+        headers = {"Content-Length": str(len(data) - start)}
+        if wanted and not hub.ignores_range:
+            headers["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
         if hub.tells_hashes:
-            self.send_header("ETag", f'"{hashlib.sha1(b"blob %d" % len(data) + bytes(1) + data).hexdigest()}"')
-            self.send_header("X-Repo-Commit", "c" * 40)
+            headers["ETag"] = f'"{hashlib.sha1(b"blob %d" % len(data) + bytes(1) + data).hexdigest()}"'
+            headers["X-Repo-Commit"] = "c" * 40
+        self.send_response(206 if "Content-Range" in headers else 200)
+        for key, value in (headers | (hub.headers if body else {})).items():
+            if value is not None:
+                self.send_header(key, value)
         self.end_headers()
-        if body:
+        if body and hub.trickles:
+            for byte in data:
+                try:
+                    self.wfile.write(bytes([byte]))
+                except OSError:
+                    return
+                time.sleep(0.05)
+        elif body:
             end = start + hub.cut_after.pop(0) if hub.cut_after and name == "model.bin" else len(data)
             self.wfile.write(data[start:end])
             if end < len(data):
@@ -98,6 +119,8 @@ def hub(monkeypatch):
     for name in downloads.OFFLINE:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(downloads, "_PAUSE", 0.0)
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
     yield server
     server.shutdown()
     thread.join()
@@ -118,7 +141,8 @@ def test_files_arrive_whole_checked_and_remembered(hub, tmp_path):
     done = download(ENTRY, tmp_path, progress=lambda *step: seen.append(step))
     assert (tmp_path / "things" / "one" / "model.bin").read_bytes() == LARGE
     assert (tmp_path / "things" / "one" / "config.json").read_bytes() == SMALL
-    assert names(tmp_path) == ["config.json", "model.bin", LOCK_FILE]  # the optional file is not there, which is fine
+    # the optional file is not there, which is fine
+    assert names(tmp_path) == [f".{LOCK_FILE}.lock", "config.json", "model.bin", LOCK_FILE]
     assert [(file.checked, file.fresh) for file in done] == [("server", True)] * 2
     lock = read_lock(tmp_path)
     assert lock["things/one/model.bin"] == {
@@ -127,7 +151,10 @@ def test_files_arrive_whole_checked_and_remembered(hub, tmp_path):
         "commit": "c" * 40,
     }
     assert lock["things/one/config.json"]["sha256"] == hashlib.sha256(SMALL).hexdigest()
-    assert seen[2] == (len(LARGE), len(LARGE), "downloading model.bin")
+    assert (len(LARGE), len(LARGE), "downloading model.bin") in seen
+    asked = [path for method, path, _ in hub.requests if method == "HEAD"]
+    revisions = [path.split("/resolve/")[1].split("/")[0] for path in asked]
+    assert revisions == ["main", "c" * 40, "c" * 40]  # all of the commit that the first was of
 
 
 def test_what_is_there_is_checked_and_not_fetched_again(hub, tmp_path):
@@ -152,15 +179,14 @@ def test_a_cut_connection_is_taken_up_where_it_broke(hub, tmp_path):
     download(ENTRY, tmp_path)
     assert (tmp_path / "things" / "one" / "model.bin").read_bytes() == LARGE
     ranges = [None if wanted is None else int(wanted[6:-1]) for wanted in gets(hub)]
-    assert ranges[0] is None
-    assert len(ranges) == 3
-    assert 0 < ranges[1] <= 1_000_000
-    assert ranges[1] < ranges[2] <= 1_500_000
+    assert ranges == [None, 1_000_000, 1_500_000]
 
 
 def test_another_run_goes_on_where_the_last_one_ended(hub, tmp_path):
     hub.cut_after = [600_000, 1, 1, 1]
-    with pytest.raises(PointVidError, match=r"things/one/model\.bin: .* after \d+ of 2304000 bytes; run the same"):
+    with pytest.raises(
+        PointVidError, match=r"things/one/model\.bin: the server cuts .* after \d+ of 2304000 bytes; run the same"
+    ):
         download(ENTRY, tmp_path)
     (partial,) = (tmp_path / "things" / "one").iterdir()
     assert partial.name.endswith(".part")
@@ -192,7 +218,7 @@ def test_a_server_without_ranges_starts_again(hub, tmp_path):
 
 def test_parts_of_another_version_are_not_mixed_in(hub, tmp_path):
     hub.cut_after = [600_000, 1, 1, 1]
-    with pytest.raises(PointVidError):
+    with pytest.raises(PointVidError, match="run the same command"):
         download(ENTRY, tmp_path)
     hub.files["model.bin"] = LARGE[::-1]
     download(ENTRY, tmp_path)
@@ -202,9 +228,11 @@ def test_parts_of_another_version_are_not_mixed_in(hub, tmp_path):
 def test_a_wrong_hash_leaves_nothing(hub, tmp_path):
     hub.claimed_sha256 = "a" * 64
     arrived = hashlib.sha256(LARGE).hexdigest()[:12]
-    with pytest.raises(PointVidError, match=rf"what arrived has sha256 {arrived}\.\.\., expected aaaaaaaaaaaa\.\.\."):
+    with pytest.raises(
+        PointVidError, match=rf"what arrived has the hashes {arrived} and .*, expected aaaaaaaaaaaa\.\.\."
+    ):
         download(ENTRY, tmp_path)
-    assert names(tmp_path) == []
+    assert names(tmp_path) == [f".{LOCK_FILE}.lock"]
 
 
 def test_a_changed_file_at_the_server_is_refused_until_asked_for(hub, tmp_path):
@@ -216,9 +244,13 @@ def test_a_changed_file_at_the_server_is_refused_until_asked_for(hub, tmp_path):
     download(ENTRY, tmp_path, update=True)
     assert (tmp_path / "things" / "one" / "model.bin").read_bytes() == b"new" * 1000
     hub.files["config.json"] = b"{}"
-    with pytest.raises(PointVidError, match=r"config\.json: the server has another file"):
+    assert not download(ENTRY, tmp_path)[1].fresh  # of small files the server names another kind of hash: ours is kept
+    (tmp_path / "things" / "one" / "config.json").unlink()
+    with pytest.raises(PointVidError, match=r"config\.json: what arrived has the hashes .*say --update"):
         download(ENTRY, tmp_path)
+    hub.requests.clear()
     download(ENTRY, tmp_path, update=True)
+    assert hub.requests[0][1].startswith("/owner/thing/resolve/main/")  # not what the lock file holds
     assert (tmp_path / "things" / "one" / "config.json").read_bytes() == b"{}"
     assert read_lock(tmp_path)["things/one/model.bin"]["sha256"] == hashlib.sha256(b"new" * 1000).hexdigest()
 
@@ -232,23 +264,187 @@ def test_a_listed_hash_counts_before_the_servers(hub, tmp_path):
     assert gets(hub) == []  # known before a byte of it was fetched
     done = download(replace(ENTRY, sha256={"model.bin": right}), tmp_path)
     assert [file.checked for file in done] == ["list", "server"]
-    hub.tells_hashes = False
+    hub.claimed_sha256 = "x"
     (tmp_path / LOCK_FILE).unlink()
     (tmp_path / "things" / "one" / "model.bin").unlink()
-    with pytest.raises(PointVidError, match=rf"what arrived has sha256 {right[:12]}\.\.\., expected {wrong[:12]}"):
+    with pytest.raises(PointVidError, match=rf"has the hashes {right[:12]} and .*, expected {wrong[:12]}.*--update"):
         download(replace(ENTRY, sha256={"model.bin": wrong}), tmp_path)
+    assert download(replace(ENTRY, sha256={"model.bin": right}), tmp_path)[0].checked == "list"
 
 
-def test_without_hashes_the_first_download_is_remembered(hub, tmp_path):
-    hub.tells_hashes = False
-    assert [file.checked for file in download(ENTRY, tmp_path)] == ["on trust"] * 2
+def test_without_hashes_nothing_is_fetched_unless_trusted(hub, tmp_path):
+    hub.claimed_sha256 = "x"
+    with pytest.raises(PointVidError, match=r"names no hash of it and none is known, .* or say --trust thing"):
+        download(ENTRY, tmp_path)
+    assert gets(hub) == []
+    assert [file.checked for file in download(ENTRY, tmp_path, trust=True)] == ["nothing", "server"]
+    assert [file.checked for file in download(ENTRY, tmp_path)] == ["lock file"] * 2
     (tmp_path / "things" / "one" / "model.bin").unlink()
     hub.files["model.bin"] = LARGE[::-1]
-    with pytest.raises(PointVidError, match=r"what arrived has sha256 .* or say --update"):
-        download(ENTRY, tmp_path)
+    with pytest.raises(PointVidError, match=r"what arrived has the hashes .* or say --update"):
+        download(ENTRY, tmp_path, trust=True)
     assert not (tmp_path / "things" / "one" / "model.bin").exists()
-    download(ENTRY, tmp_path, update=True)
-    assert (tmp_path / "things" / "one" / "model.bin").read_bytes() == LARGE[::-1]
+
+
+def test_a_hash_is_believed_of_the_hub_alone(hub, tmp_path):
+    """Of a server that says nothing of commits a tag is any word; of another host in the redirects, anybody's."""
+    hub.tells_hashes = False
+    hub.files["model.bin"] = b"evil" * 1000
+    with pytest.raises(PointVidError, match="names no hash"):
+        download(ENTRY, tmp_path)
+    assert not any(path.startswith("/storage") for _, path, _ in hub.requests[:1])
+    assert names(tmp_path) == [f".{LOCK_FILE}.lock"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "said"),
+    [
+        ({"Content-Type": "text/html; charset=utf-8"}, r"answers with a web page, not with the file"),
+        ({"Content-Encoding": "gzip"}, r"sends the file as gzip"),
+        ({"Content-Length": "7"}, r"sends 7 bytes, expected 2304000"),
+        ({"Content-Range": "bytes 5-2303999/2304000"}, r"sends 'bytes 5-2303999/2304000', expected bytes from 0 on"),
+        ({"Content-Range": "bytes 0-9/10"}, r"sends 'bytes 0-9/10', expected bytes from 0 on"),
+    ],
+)
+def test_an_answer_that_is_not_the_file_is_refused_at_once(hub, tmp_path, headers, said):
+    hub.headers = headers
+    with pytest.raises(PointVidError, match=said) as caught:
+        download(ENTRY, tmp_path)
+    assert "\n" not in str(caught.value)
+    assert len(gets(hub)) == 1
+    assert names(tmp_path) == [f".{LOCK_FILE}.lock"]
+
+
+@pytest.mark.parametrize("slice_as_200", [False, True])
+def test_a_range_that_begins_earlier_is_put_where_it_belongs(hub, tmp_path, slice_as_200):
+    hub.cut_after, hub.early = [1_000_000], 70_000
+    answer = Answer.send_response
+    if slice_as_200:
+        Answer.send_response = lambda self, status, *more: answer(self, 200 if status == 206 else status, *more)
+    try:
+        assert download(ENTRY, tmp_path)[0].fresh
+    finally:
+        Answer.send_response = answer
+    assert (tmp_path / "things" / "one" / "model.bin").read_bytes() == LARGE
+    assert len(gets(hub)) == 2
+
+
+def test_no_more_than_the_told_size_is_taken(hub, tmp_path):
+    hub.headers = {"Content-Length": None}
+    hub.claimed_sha256 = hashlib.sha256(LARGE).hexdigest()
+    seen = []
+    size = Answer.answer
+
+    def endless(self, body):
+        size(self, body)
+        if body and self.path.startswith("/storage"):
+            for _ in range(100):
+                try:
+                    self.wfile.write(bytes(1 << 20))
+                except OSError:
+                    return
+
+    Answer.answer = endless
+    try:
+        download(ENTRY, tmp_path, progress=lambda *step: seen.append(step))
+    finally:
+        Answer.answer = size
+    assert (tmp_path / "things" / "one" / "model.bin").read_bytes() == LARGE
+    assert max(done for done, *_ in seen) == len(LARGE)
+
+
+def test_a_server_that_trickles_ends(hub, tmp_path, monkeypatch):
+    monkeypatch.setattr(remote, "_TIMEOUT", 0.4)
+    hub.trickles = True
+    began = time.monotonic()
+    with pytest.raises(PointVidError, match=r"the server is too slow: nothing whole came in 0\.4 s after 0 of 2304000"):
+        download(ENTRY, tmp_path)
+    assert time.monotonic() - began < 20
+
+
+def test_https_stays_https(monkeypatch):
+    class Moved:
+        is_redirect = True
+
+        def __init__(self, to):
+            self.headers = {"Location": to}
+
+        def close(self):
+            pass
+
+    asked = []
+    for to in ("http://cdn.example/x", "ftp://cdn.example/x", "file:///etc/passwd"):
+
+        def request(method, url, to=to, **_):
+            asked.append(url)
+            return Moved(to)
+
+        monkeypatch.setattr("requests.request", request)
+        file = remote.RemoteFile("x", "https://hub.example/x", 10, "a" * 64, "c")
+        with pytest.raises(remote.Unreachable, match=f"redirects from https to {to.partition(':')[0]}") as caught:
+            list(remote.body(file, 0))
+        assert caught.value.final
+    assert set(asked) == {"https://hub.example/x"}
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "nonsense",
+        "ftp://127.0.0.1",
+        "file:///tmp",
+        "http://",
+        "http://127.0.0.1:abc",
+        "http://[::1",
+        "http://a b",
+        "http://" + "ü" * 70,
+    ],
+)
+def test_a_mirror_that_is_no_address(tmp_path, monkeypatch, address):
+    monkeypatch.setenv("HF_ENDPOINT", address)
+    for name in downloads.OFFLINE:
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(PointVidError, match=r"^HF_ENDPOINT is .*, expected an address like https://huggingface\.co$"):
+        look_up(ENTRY, tmp_path)
+
+
+@pytest.mark.parametrize("size", ["0", "-5", "abc", "\xb2", "9" * 5000])
+def test_a_size_that_is_none(hub, tmp_path, size):
+    hub.claimed_size = size
+    with pytest.raises(PointVidError, match="says that the file has '") as caught:
+        look_up(ENTRY, tmp_path)
+    assert len(str(caught.value)) < 300
+
+
+def test_several_downloads_of_one_file_do_not_collide(hub, tmp_path):
+    """Processes, as threads of one share the lock's owner."""
+    script = (
+        "import sys\nfrom pathlib import Path\n"
+        "from tests.test_downloads import ENTRY\nfrom pointvid.weights.download import download\n"
+        "print([file.fresh for file in download(ENTRY, Path(sys.argv[1]))])\n"
+    )
+    running = [
+        subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    said = sorted(process.communicate(timeout=120)[0].strip() for process in running)
+    assert said == ["[False, False]", "[False, False]", "[True, True]"]
+    assert gets(hub) == [None]
+    assert (tmp_path / "things" / "one" / "model.bin").read_bytes() == LARGE
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="making links needs a right there")
+def test_links_are_not_written_through(hub, tmp_path):
+    folder = tmp_path / "things" / "one"
+    folder.mkdir(parents=True)
+    victim = tmp_path / "victim"
+    victim.write_text("precious", encoding="ascii")
+    part = folder / f".model.bin.{hashlib.sha256(LARGE).hexdigest()[:12]}.part"
+    for link in (part, tmp_path / f".{LOCK_FILE}.lock"):
+        link.symlink_to(victim)
+    download(ENTRY, tmp_path)
+    assert victim.read_text(encoding="ascii") == "precious"
+    assert (folder / "model.bin").read_bytes() == LARGE
 
 
 @pytest.mark.parametrize("name", downloads.OFFLINE)
@@ -258,15 +454,15 @@ def test_offline_asks_nobody(hub, tmp_path, monkeypatch, name):
         download(ENTRY, tmp_path)
     assert hub.requests == []
     monkeypatch.setenv(name, "0")
-    assert look_up(ENTRY)
+    assert look_up(ENTRY, tmp_path)
 
 
 def test_a_missing_file_and_a_sick_server(hub, tmp_path, monkeypatch):
     del hub.files["config.json"]
-    with pytest.raises(PointVidError, match=r"says 404 .* to /owner/thing/resolve/main/config\.json"):
+    with pytest.raises(PointVidError, match=r"has no config\.json in owner/thing at c{40} \(404\); say --update"):
         download(ENTRY, tmp_path)
     hub.status = 503
-    with pytest.raises(PointVidError, match="says 503"):
+    with pytest.raises(PointVidError, match="answers with the status 503, asked for /owner/thing/resolve/main/model"):
         download(ENTRY, tmp_path)
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nobody listens there
     with pytest.raises(PointVidError, match=r"127\.0\.0\.1:9 does not answer") as caught:
@@ -290,40 +486,24 @@ def test_a_file_where_the_folder_should_be(hub, tmp_path):
         download(ENTRY, tmp_path)
 
 
-def test_a_disk_that_fills_up_keeps_the_part(hub, tmp_path, monkeypatch):
-    class Full:
-        def __init__(self, file):
-            self.file = file
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_):
-            self.file.close()
-
-        def __getattr__(self, name):
-            return getattr(self.file, name)
-
-        def write(self, block):
-            if self.file.tell() > 1_000_000:
-                raise OSError(28, "No space left on device")
-            return self.file.write(block)
-
-    from pathlib import Path
-
-    opened = Path.open
-
-    def limited(path, mode="r", *args, **kwargs):
-        file = opened(path, mode, *args, **kwargs)
-        return Full(file) if mode == "r+b" and path.name.endswith(".part") else file
-
-    monkeypatch.setattr(Path, "open", limited)
-    with pytest.raises(PointVidError, match=r"cannot write .*: No space left on device; expected"):
-        download(ENTRY, tmp_path)
-    monkeypatch.setattr(Path, "open", opened)
+@pytest.mark.skipif(sys.platform == "win32", reason="has no limit of a file's size")
+def test_a_disk_that_fills_up_keeps_the_part(hub, tmp_path):
+    """A limit of the file's size stands for a full disk: writes beyond it fail likewise."""
+    script = (
+        "import resource, signal, sys\nfrom pathlib import Path\n"
+        "from tests.test_downloads import ENTRY\nfrom pointvid.weights.download import download\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))\n"
+        "download(ENTRY, Path(sys.argv[1]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], cwd=ROOT, capture_output=True, text=True)
+    assert "PointVidError: cannot write" in done.stderr
+    assert "File too large; expected a writable folder with free space" in done.stderr
     (partial,) = (tmp_path / "things" / "one").iterdir()
-    assert partial.stat().st_size > 1_000_000
+    assert partial.read_bytes() == LARGE[:1_000_000]
+    hub.requests.clear()
     assert download(ENTRY, tmp_path)[0].fresh
+    assert gets(hub) == ["bytes=1000000-"]
 
 
 def test_too_little_room_is_known_before(hub, tmp_path, monkeypatch):
@@ -333,13 +513,14 @@ def test_too_little_room_is_known_before(hub, tmp_path, monkeypatch):
     monkeypatch.setattr(downloads.shutil, "disk_usage", lambda path: usage(10**7, 10**7, 10**6))
     with pytest.raises(PointVidError, match=r"has 0\.0 GB free, expected 0\.0 GB; make room"):
         download(ENTRY, tmp_path)
-    assert names(tmp_path) == []
+    assert gets(hub) == []
 
 
 def test_a_damaged_lock_file_is_said(hub, tmp_path):
-    (tmp_path / LOCK_FILE).write_text("[1]", encoding="ascii")
-    with pytest.raises(PointVidError, match=f"{LOCK_FILE} cannot be read"):
-        download(ENTRY, tmp_path)
+    for text in ("[1]", '{"a": {"sha256": "../x"}}', '{"a": {}}', "[" * 100_000, "{"):
+        (tmp_path / LOCK_FILE).write_text(text, encoding="ascii")
+        with pytest.raises(PointVidError, match=f"{LOCK_FILE} cannot be read"):
+            download(ENTRY, tmp_path)
 
 
 def test_licences_without_commercial_use_are_to_be_accepted(hub, tmp_path):
@@ -360,6 +541,7 @@ def test_the_list_of_what_is_published():
         assert entry.commercial != ("NC" in entry.licence)
         assert set(entry.sha256) <= set(entry.files)
         assert all(len(value) == 64 and int(value, 16) for value in entry.sha256.values())
+        assert entry.revision == "main" or (len(entry.revision) == 40 and int(entry.revision, 16))
         assert not any(part in ("", "..") for part in entry.folder.split("/"))
 
 

@@ -183,7 +183,7 @@ def test_natural_order(tmp_path):
 def test_depth_maps_are_taken_in_the_order_of_their_numbers(tmp_path):
     for t in range(12):
         Image.fromarray(np.full((8, 12), 1000 + 100 * t, np.uint16)).save(tmp_path / f"depth_{t}.png")
-    found = read_depth(tmp_path, 12, Framing((8, 12), (8, 12)))[:, 0, 0]
+    found = read_depth(tmp_path, 12, Framing((8, 12), (8, 12))).maps[:, 0, 0]
     assert torch.allclose(found, 1 + torch.arange(12) / 10)
     Image.fromarray(np.ones((4, 4), np.uint16)).save(tmp_path / "depth_5.png")
     with pytest.raises(PointVidError, match=r"depth_5.png is 4x4, depth_0.png is 8x12"):

@@ -353,13 +353,13 @@ def served(made):
     yield study, folder, f"http://127.0.0.1:{server.server_address[1]}"
     server.shutdown()
     server.server_close()
-    thread.join(timeout=10)
+    thread.join(timeout=60)
 
 
 def post(url, value, kind="application/json"):
     data = value if isinstance(value, bytes) else json.dumps(value).encode()
     request = urllib.request.Request(url + "/answers", data, {"Content-Type": kind})
-    with urllib.request.urlopen(request, timeout=10) as response:
+    with urllib.request.urlopen(request, timeout=60) as response:
         return json.load(response)
 
 
@@ -371,14 +371,14 @@ def refused(action):
 
 def test_the_server_gives_the_page_and_nothing_else(served):
     study, folder, url = served
-    with urllib.request.urlopen(url, timeout=10) as response:
+    with urllib.request.urlopen(url, timeout=60) as response:
         assert response.read() == (folder / "page" / "index.html").read_bytes()
     clip = f"/clips/{next(iter(study.clips))}.mp4"
-    with urllib.request.urlopen(url + clip, timeout=10) as response:
+    with urllib.request.urlopen(url + clip, timeout=60) as response:
         whole = response.read()
     assert whole == (folder / "page" / clip[1:]).read_bytes()
     for path in ("/key.json", "/../key.json", "/%2e%2e/key.json", "/answers.csv", "/clips/", "/clips/000000000000.mp4"):
-        assert refused(lambda path=path: urllib.request.urlopen(url + path, timeout=10))[0] == 404
+        assert refused(lambda path=path: urllib.request.urlopen(url + path, timeout=60))[0] == 404
 
 
 @pytest.mark.parametrize(
@@ -390,11 +390,11 @@ def test_clips_come_in_ranges(served, asked, first, last):
     clip = f"clips/{next(iter(study.clips))}.mp4"
     whole = (folder / "page" / clip).read_bytes()
     request = urllib.request.Request(f"{url}/{clip}", headers={"Range": asked})
-    with urllib.request.urlopen(request, timeout=10) as response:
+    with urllib.request.urlopen(request, timeout=60) as response:
         assert response.status == 206
         assert response.read() == whole[first : None if last is None else last + 1]
     request = urllib.request.Request(f"{url}/{clip}", headers={"Range": "bytes=99999999-"})
-    assert refused(lambda: urllib.request.urlopen(request, timeout=10))[0] == 416
+    assert refused(lambda: urllib.request.urlopen(request, timeout=60))[0] == 416
 
 
 def test_answers_are_taken_checked_and_added(served):

@@ -23,6 +23,7 @@ import numpy as np
 import torch
 
 from pointvid.errors import PointVidError
+from pointvid.weights.read import reason
 
 from .config import Strict
 
@@ -127,9 +128,7 @@ def load_state(path: Path, mark: str | None, device: torch.device | str = "cpu")
     except PointVidError:
         raise
     except Exception as error:
-        raise PointVidError(
-            f"state {path}: cannot be read ({' '.join(str(error).split())[:200]}); use an earlier state"
-        ) from error
+        raise PointVidError(f"state {path}: cannot be read ({reason(error)}); use an earlier state") from error
     return State(meta["step"], tensors, meta["extra"])
 
 

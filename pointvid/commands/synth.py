@@ -68,19 +68,12 @@ def _write_clip(folder: Path, clip: SyntheticClip) -> None:
     import numpy as np
     from PIL import Image
 
-    from ..files.atomic import atomic_path
+    from ..files.atomic import atomic_folder
     from ..files.track_file import save_tracks
     from ..files.video import write_video
     from .results import write_preview
 
     tracks = clip.tracks(clip.mask.nonzero().flip(-1))
-    write_video(folder / "clip.mp4", clip.video, clip.fps, crf=12)
-    with atomic_path(folder / "depth.npz") as temporary:
-        np.savez_compressed(temporary, depth=clip.depth.numpy())
-    with atomic_path(folder / "mask.png") as temporary:
-        Image.fromarray(clip.mask.numpy()).save(temporary)
-    save_tracks(tracks, folder / "tracks.npz")
-    write_preview(folder / "preview.png", clip.video, tracks, tracks)
     facts = {
         "caption": clip.caption,
         "labels": clip.labels,
@@ -91,5 +84,10 @@ def _write_clip(folder: Path, clip: SyntheticClip) -> None:
         "camera": clip.camera.intrinsics,
         "objects": clip.object_names,
     }
-    with atomic_path(folder / "clip.json") as temporary:
-        temporary.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    with atomic_folder(folder, r"clip\.mp4|depth\.npz|mask\.png|tracks\.npz|preview\.png|clip\.json") as temporary:
+        write_video(temporary / "clip.mp4", clip.video, clip.fps, crf=12)
+        np.savez_compressed(temporary / "depth.npz", depth=clip.depth.numpy())
+        Image.fromarray(clip.mask.numpy()).save(temporary / "mask.png")
+        save_tracks(tracks, temporary / "tracks.npz")
+        write_preview(temporary / "preview.png", clip.video, tracks, tracks)
+        (temporary / "clip.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")

@@ -6,8 +6,8 @@
     visibility          bool [T, N]
     fx_fy_cx_cy         float [4], pixels
 
-Its pixel (0, 0) has its centre at (0.5, 0.5), ours at (0, 0): the principal point and the queries move by half a pixel
-on the way in and out, points in space do not.
+Its pixel (0, 0) has its centre at (0.5, 0.5), ours at (0, 0): the principal point moves by half a pixel on the way in,
+points in space do not.
 """
 
 from __future__ import annotations
@@ -19,13 +19,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from ..camera import Camera
 from ..errors import PointVidError
 from ..tracks import PointTracks
-from .atomic import atomic_path
 from .pictures import open_picture
 from .track_file import read_npz
 
@@ -79,41 +77,6 @@ def read_tapvid3d_video(path: str | os.PathLike) -> Tensor:
     return torch.stack(frames)
 
 
-def write_tapvid3d(tracks: PointTracks, video: Tensor, path: str | os.PathLike, quality: int = 95) -> Path:
-    """Write tracks and their clip as a TAPVid-3D file, with every query in frame 0.
-
-    Args:
-        video: uint8 [T, H, W, 3], or anything that gives uint8 [H, W, 3] for `video[t]`, of the clip the tracks are of.
-        quality: of the JPEGs, 1 to 95.
-    Returns:
-        The path written, with `.npz` appended where the name has another suffix.
-    Raises:
-        PointVidError: video and tracks differ in size or length, or the folder cannot be written.
-    """
-    path = Path(path)
-    if path.suffix != ".npz":
-        path = path.with_name(path.name + ".npz")
-    expected = (tracks.num_frames, *tracks.image_size, 3)
-    if tuple(video.shape) != expected:
-        raise PointVidError(
-            f"video is {list(video.shape)}, tracks are of a clip {list(expected)}; expected the same [T, H, W, 3]"
-        )
-    fx, fy, cx, cy = tracks.camera.intrinsics
-    queries = tracks.queries.detach().cpu().double().numpy() + 0.5
-    # A plain list becomes fixed-width bytes, so readers need no pickle; a JPEG never ends in the zeros numpy strips.
-    images = np.array([_to_jpeg(video[t], quality) for t in range(tracks.num_frames)])
-    with atomic_path(path) as temporary:
-        np.savez(
-            temporary,
-            images_jpeg_bytes=images,
-            queries_xyt=np.concatenate((queries, np.zeros((tracks.num_points, 1))), 1),
-            tracks_XYZ=tracks.camera.unproject(tracks.uvd.detach().cpu().double()).numpy(),
-            visibility=tracks.visible.cpu().numpy(),
-            fx_fy_cx_cy=np.array([fx, fy, cx + 0.5, cy + 0.5]),
-        )
-    return path
-
-
 def _read(path: Path) -> dict[str, NDArray]:
     arrays = read_npz(path, "TAPVid-3D file")
     missing = [key for key in _KEYS if key not in arrays and key != "queries_xyt"]
@@ -156,9 +119,3 @@ def _jpeg(data: bytes, path: Path, t: int) -> Tensor:
     name = f"TAPVid-3D file {path}: frame {t}"
     with open_picture(io.BytesIO(data), name, expected="a JPEG for each frame") as image:
         return torch.from_numpy(np.array(image.convert("RGB")))
-
-
-def _to_jpeg(frame: Tensor, quality: int) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(frame.cpu().numpy()).save(buffer, format="JPEG", quality=quality)
-    return buffer.getvalue()

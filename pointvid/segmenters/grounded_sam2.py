@@ -11,9 +11,9 @@ from torch import Tensor
 
 from ..errors import PointVidError
 from ..progress import Progress, silent
+from ..weights.pretrained import model_type
 from .base import Objects, check_request
 from .grounding_dino import GroundingDino
-from .pretrained import model_type
 from .sam2 import Sam2
 
 SAM2_TYPES = ("sam2", "sam2_video")

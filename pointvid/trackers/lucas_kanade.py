@@ -13,13 +13,12 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from ..camera import Camera
+from ..depth import Depth
 from ..progress import Progress, silent
-from ..tracks import PointTracks, colors_at, on_screen
+from ..tracks import on_screen
 from .alignment import Templates, align, correlate, make_templates
-from .base import DepthMaps, Frames, check_clip
+from .base import Frames, Tracked
 from .consensus import Consensus
-from .lift import lift_tracks
 from .patches import Pyramid, from_level, grey, pyramid, square, to_level, with_gradient
 from .queries import grid_queries
 
@@ -53,31 +52,10 @@ class LucasKanade:
     chunk: int = 512
 
     @torch.no_grad()
-    def track(
-        self,
-        video: Frames,
-        queries: Tensor,
-        depth: DepthMaps | None = None,
-        progress: Progress = silent,
-        camera: Camera | None = None,
-        fps: float = 8.0,
-        depth_unit: str = "relative",
-    ) -> PointTracks:
-        """As `Tracker.track`. Raises PointVidError where the inputs do not fit each other."""
-        check_clip(video, queries, depth)
-        queries = queries.float()
-        size = tuple(video.shape[1:3])
-        uv, visible, color = self._follow(video, queries, progress)
-        uvd = lift_tracks(uv, visible, depth)
-        unit = "relative" if depth is None else depth_unit
-        return PointTracks(uvd, visible, size, camera or Camera.default(size), unit, fps, color)
-
-    def _follow(self, video: Frames, queries: Tensor, progress: Progress) -> tuple[Tensor, Tensor, Tensor]:
-        """Returns (uv [T, N, 2], visible [T, N], color [N, 3])."""
+    def track(self, video: Frames, queries: Tensor, depth: Depth | None = None, progress: Progress = silent) -> Tracked:
+        """As `Tracker.track`."""
         frames, height, width = video.shape[:3]
         first = video[0]
-        queries = queries.to(first.device)
-        color = colors_at(first, queries)
         state = _State.at(torch.cat((queries, self._lonely_helpers((height, width), queries))))
         consensus = Consensus(state.uv, self.neighbours)
         before = pyramid(first, self.levels)
@@ -92,7 +70,7 @@ class LucasKanade:
             visible.append(state.visible[:n])
             before = now
         progress(frames - 1, frames - 1, "tracking")
-        return torch.stack(uv), torch.stack(visible), color
+        return Tracked(torch.stack(uv), torch.stack(visible))
 
     def _lonely_helpers(self, size: tuple[int, int], queries: Tensor) -> Tensor:
         """The points of the helpers' grid that have no query within half a cell, but one within four cells."""

@@ -1,51 +1,104 @@
-"""Published weight files of trackers: read without running code, loaded only when every tensor fits."""
+"""State dicts from files: read without running code, and loaded only when every tensor fits."""
 
 from __future__ import annotations
 
 import pickle
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors import safe_open
 from torch import Tensor, nn
 
-from ..diffusion.bases.unet.joint import check_keys
 from ..errors import PointVidError
+from .check import check_keys
 
 
-def read_weights(path: str | PathLike | None, tracker: str, source: str) -> dict[str, Tensor]:
-    """The state dict in a `.safetensors` file, or in a pickle that holds tensors alone.
+@contextmanager
+def reading(path: str | PathLike, expected: str, name: str = "") -> Iterator[None]:
+    """Whatever a decoding library raises inside becomes one line.
+
+    safetensors, zip, pickle and torch have no common error, and a damaged file brings up nearly any: IndexError,
+    RecursionError, MemoryError of a size that it claims. Their texts go over many lines and give advice that is not
+    for the reader (torch: set weights_only=False), so only the first line of the short ones is passed on.
+
+    Args:
+        path: the file, for the message.
+        expected: what should be there, and what to do.
+        name: whose weights these are to be; starts the message.
+    Raises:
+        PointVidError: in place of any error but itself and an interruption.
+    """
+    try:
+        yield
+    except PointVidError:
+        raise
+    except Exception as error:
+        start = f"{name}: " if name else ""
+        raise PointVidError(
+            f"{start}{Path(path).name} cannot be read ({reason(error)}), expected {expected}"
+        ) from error
+
+
+def reason(error: Exception) -> str:
+    """Why a file of weights could not be read, in a few words."""
+    if isinstance(error, pickle.UnpicklingError):
+        return "a damaged pickle, or one that holds more than tensors"
+    if isinstance(error, MemoryError):
+        return "it claims more than the memory holds"
+    if isinstance(error, RecursionError):
+        return "it is nested without end"
+    words = " ".join((str(error).splitlines() or [""])[0].split())
+    return words[:160] or type(error).__name__
+
+
+def read_state_dict(path: str | PathLike | None, expected: str, name: str = "") -> dict[str, Tensor]:
+    """The state dict in a `.safetensors` file, or in a pickle that holds tensors alone. Nothing in it is executed.
 
     Args:
         path: the file; a pickle may hold the state dict itself or a dict with it under "model".
-        tracker: name of the tracker, starts the error messages.
-        source: which file is needed and which project publishes it, for the error message.
+        expected: which file is needed and who publishes it, for the error messages.
+        name: whose weights these are to be; starts the error messages.
     Raises:
         PointVidError: no path, no file, or one that holds no state dict.
     """
+    start = f"{name}: " if name else ""
     if path is None:
-        raise PointVidError(f"{tracker}: weights is not given, expected the path of {source}")
+        raise PointVidError(f"{start}weights is not given, expected the path of {expected}")
     path = Path(path)
     if not path.is_file():
-        raise PointVidError(f"{tracker}: weights: there is no file {path}, expected {source}")
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise PointVidError(f"{tracker}: {path.name} cannot be read ({reason}), expected {source}") from error
-    if isinstance(found, dict) and isinstance(found.get("model"), dict):
-        found = found["model"]
-    if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
-        raise PointVidError(f"{tracker}: {path.name} holds no state dict, expected {source}")
+        raise PointVidError(f"{start}there is no file {path}, expected {expected}")
+    with reading(path, expected, name):
+        if path.suffix.lower() == ".safetensors":
+            with safe_open(path, "pt") as file:
+                return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+        found = _unwrapped(torch.load(path, map_location="cpu", weights_only=True))
+    if not isinstance(found, dict) or not all(
+        isinstance(key, str) and isinstance(value, Tensor) for key, value in found.items()
+    ):
+        raise PointVidError(f"{start}{path.name} holds no state dict, expected {expected}")
     return found
 
 
-def load_weights(model: nn.Module, state: dict[str, Tensor], tracker: str, unused: Collection[str] = ()) -> None:
+def state_dict_keys(path: str | PathLike, expected: str) -> list[str]:
+    """The keys of a state dict without its tensors; empty where the file holds something else.
+
+    Raises:
+        PointVidError: the file cannot be read.
+    """
+    path = Path(path)
+    with reading(path, expected):
+        if path.suffix.lower() == ".safetensors":
+            with safe_open(path, "pt") as file:
+                return list(file.keys())
+        found = _unwrapped(torch.load(path, map_location="meta", weights_only=True))
+    return [key for key in found if isinstance(key, str)] if isinstance(found, dict) else []
+
+
+def load_weights(model: nn.Module, state: dict[str, Tensor], name: str, unused: Collection[str] = ()) -> None:
     """Load `state` into `model`, in place.
 
     Args:
@@ -54,5 +107,9 @@ def load_weights(model: nn.Module, state: dict[str, Tensor], tracker: str, unuse
         PointVidError: missing or unknown keys, or wrong shapes; they are listed.
     """
     state = {key: value for key, value in state.items() if not key.startswith(tuple(unused))}
-    check_keys(state, model, tracker)
+    check_keys(state, model, name)
     model.load_state_dict(state)
+
+
+def _unwrapped(found: Any) -> Any:
+    return found["model"] if isinstance(found, dict) and isinstance(found.get("model"), dict) else found

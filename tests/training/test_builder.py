@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 import sys
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,9 @@ from pydantic import BaseModel
 
 from pointvid.errors import PointVidError
 from pointvid.files.atomic import atomic_path
+from pointvid.files.manifest import read_manifest, verify_shards
 from pointvid.files.video import write_video
+from pointvid.preprocess import Gates
 from tests.moving_clips import FPS, FRAMES, SIZE, box_clip, box_points
 from training import build_dataset
 from training.build_dataset import build, read_config, summary
@@ -22,7 +25,7 @@ from training.builder.inputs import list_jobs
 from training.builder.overlap import run_one_after_another
 from training.builder.stages import Stages
 from training.config import load_config
-from training.data.shards import Shards, read_manifest
+from training.data.shards import Shards
 
 GOOD = 5
 
@@ -122,7 +125,7 @@ def content(folder):
 
 def test_training_reads_the_shards_and_the_points_are_true(built):
     shards = Shards(built.out)
-    shards.verify()
+    verify_shards(shards.folder)
     assert sorted(entry.key.split("-")[0] for entry in shards.entries) == [f"good{n}" for n in range(GOOD)]
     for index in range(GOOD):
         sample = shards[index]
@@ -296,12 +299,18 @@ def test_the_commented_config_holds_every_default():
     text = path.read_text(encoding="utf-8")
 
     def keys(model):
-        for name, value in model:
+        for name, value in vars(model).items():
             yield name
-            if isinstance(value, BaseModel):
+            if isinstance(value, BaseModel) or is_dataclass(value):
                 yield from keys(value)
 
     assert {key for key in keys(BuildDataset()) if not re.search(rf"^\s*{key}:", text, re.MULTILINE)} == set()
+
+
+def test_a_choice_of_queries_is_written_down_and_its_absence_is_not():
+    """Data sets that were begun before there was a choice must go on."""
+    assert "queries" not in BuildDataset().decisive()["tracks"]
+    assert BuildDataset(tracks={"queries": "dense"}).decisive()["tracks"]["queries"] == "dense"
 
 
 @pytest.mark.parametrize(
@@ -371,7 +380,7 @@ def test_tiny_networks_in_published_folders_find_and_measure_objects(videos, tmp
 
     write_models(tmp_path / "models")
     depth = published_folder(tmp_path / "depth", "zoedepth")
-    off = dict.fromkeys(type(BuildDataset().gates).model_fields)
+    off = asdict(Gates.off())
     rows = [{"video": str(videos / f"good{n}.mp4"), "caption": "a red ball rolls to a dog"} for n in (1, 2)]
     (tmp_path / "list.json").write_text(json.dumps(rows), encoding="utf-8")
     store = build(
