@@ -23,6 +23,7 @@ VERSION = 1
 PIXEL_STEP = 1 / 64
 LOG_DEPTH_STEP = 2e-4
 FARTHEST = 2.0**40  # pixels; beyond it differences would overflow
+MOST = 2**31  # pixels of all frames: 24 GiB of points, which a few bytes could ask for where there is no foreground
 
 _HEADER = struct.Struct("<8sHIIIBB")
 _MAGIC = b"PVPOINTS"
@@ -74,6 +75,8 @@ def decode_points(data: bytes, name: str = "points") -> tuple[Tensor, Tensor]:
         if version > VERSION:
             raise PointVidError(f"{name} has version {version}, this PointVid reads up to {VERSION}; update PointVid")
         at, pixels = _HEADER.size, height * width
+        if frames * pixels > MOST:
+            raise ValueError(f"it says {frames} frames of {height}x{width}")
         bits, at = _section(data, at, -(-pixels // 8))
         inside = np.unpackbits(np.frombuffer(bits, np.uint8), count=pixels).astype(bool).reshape(height, width)
         objects = np.where(inside, UNKNOWN, 0).astype(np.int32)
@@ -112,7 +115,7 @@ def _differences(whole: NDArray) -> NDArray:
 def _sums(differences: NDArray) -> NDArray:
     """The inverse of `_differences`."""
     whole = differences.cumsum(2)
-    for _ in range(2):
+    for _ in range(2 if whole.size else 0):
         for t in range(1, whole.shape[1]):  # whole rows at a time: several times faster than cumsum(1)
             whole[:, t] += whole[:, t - 1]
     return whole
