@@ -23,7 +23,7 @@ import numpy as np
 import torch
 
 from pointvid.errors import PointVidError
-from pointvid.weights.read import reason
+from pointvid.files.readable import reason
 
 from .config import Strict
 

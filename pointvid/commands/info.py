@@ -137,13 +137,13 @@ def _print_model(path: Path, as_json: bool, list_tensors: bool) -> None:
     from math import prod
 
     from ..diffusion.checkpoint import NETWORK_PREFIX, PART_PREFIXES, CheckpointInfo, inspect_file
-    from ..weights.read import reading
+    from ..files.readable import readable
     from .terminal import table
 
     metadata, tensors = inspect_file(path)
     mine = {key.removeprefix("pointvid."): value for key, value in metadata.items() if key.startswith("pointvid.")}
     if as_json:
-        with reading(path, "metadata as `pointvid convert` or training writes it"):
+        with readable(path.name, "metadata as `pointvid convert` or training writes it"):
             print(json.dumps({key: json.loads(value) for key, value in mine.items()}, indent=1))
         return
     if mine:

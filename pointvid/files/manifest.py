@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 
 from ..errors import PointVidError
+from .document import Whole, check_shape, read_document
 
 MANIFEST = "manifest.json"
+_SIZE = (Whole(1), Whole(1), Whole(1))
+_SHARD = {"bytes": Whole(0), "sha256": str, "samples": [{"key": str, "size": _SIZE}]}
 
 
 def read_manifest(folder: Path) -> dict:
     """manifest.json of a folder of shards: {"version", "shards": {name: {"bytes", "sha256", "samples"}}, ...}."""
     path = folder / MANIFEST
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise PointVidError(
-            f"shards {folder}: no {MANIFEST} ({error.strerror}); expected a folder that training.synthesize wrote"
-        ) from error
-    except json.JSONDecodeError as error:
-        raise PointVidError(f"shards {path}: is not JSON ({error})") from error
-    if not isinstance(manifest, dict) or manifest.get("version") != 1 or "shards" not in manifest:
-        raise PointVidError(f"shards {path}: version is {manifest.get('version')}, expected 1")
+    if not path.is_file():
+        raise PointVidError(f"shards {folder}: no {MANIFEST}; expected a folder that training.synthesize wrote")
+    what, expected = f"shards {path}", "a manifest as training.synthesize or training.build_dataset writes it"
+    manifest = read_document(path, what, expected, {"version": int})
+    if manifest["version"] != 1:
+        raise PointVidError(f"{what}: version is {manifest['version']}, expected 1; update PointVid")
+    check_shape(manifest, {"shards": {str: _SHARD}}, what, expected)
+    for name in manifest["shards"]:
+        if Path(name).name != name or name in ("", ".", ".."):
+            raise PointVidError(f"{what}: shard {name!r} is no name of a file in its folder; expected {expected}")
     return manifest
 
 
