@@ -44,6 +44,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     serve.add_argument(
         "--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1, this machine only)"
     )
+    serve.add_argument(
+        "--name",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="another name by which raters reach this machine, as study.example.org behind a proxy",
+    )
     serve.add_argument("--port", type=whole(0, 65535), default=8000, help="0 takes a free one (default: 8000)")
     score = actions.add_parser("score", help="what the answers say")
     score.add_argument("study", metavar="STUDY", help="the study's folder")
@@ -77,7 +84,7 @@ def _serve(args: argparse.Namespace) -> None:
     from ..study.plan import ANSWERS
     from ..study.server import make_server
 
-    with make_server(Path(args.study), args.host, args.port) as server:
+    with make_server(Path(args.study), args.host, args.port, args.name) as server:
         host, port = server.server_address[:2]
         print(f"http://{host}:{port}/  (answers go to {Path(args.study) / ANSWERS}; stop with Ctrl+C)", flush=True)
         server.serve_forever()
