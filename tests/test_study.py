@@ -523,5 +523,5 @@ def test_no_host_is_not_all_of_them(made, capsys):
 def test_a_wrong_key_is_told_in_one_line(made, change):
     study, folder = made
     (folder / "key.json").write_text(json.dumps(study.as_dict() | change), encoding="utf-8")
-    with pytest.raises(PointVidError, match="key.json"):
+    with pytest.raises(PointVidError, match=r"key\.json"):
         load_study(folder)

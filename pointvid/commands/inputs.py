@@ -101,4 +101,4 @@ def read_points(path: str, video: str | None, progress: Progress) -> Measurable:
 
 def _is_tapvid3d(path: str) -> bool:
     """Whether an npz holds TAPVid-3D's arrays; what is no npz at all is for the reader of track files to refuse."""
-    return zipfile.is_zipfile(path) and "tracks_XYZ" in npz_names(Path(path), "tracks file")
+    return Path(path).is_file() and zipfile.is_zipfile(path) and "tracks_XYZ" in npz_names(Path(path), "tracks file")

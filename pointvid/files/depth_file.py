@@ -18,6 +18,7 @@ from .npz import npz_names, read_npz
 from .readable import readable
 
 METRES_PER_PNG_STEP = 0.001
+FARTHEST = 1e12  # metres
 
 
 def read_depth(path: str | os.PathLike, frames: int, framing: Framing, first_frame: int = 0, every: int = 1) -> Depth:
@@ -50,11 +51,11 @@ def read_depth(path: str | os.PathLike, frames: int, framing: Framing, first_fra
             f"{path}: depth is {size[0]}x{size[1]}, clip is {expected[0]}x{expected[1]} (HxW); "
             "expected the size of the clip file"
         )
-    wrong = ~(np.isfinite(depth) & (depth > 0))
+    wrong = ~((depth > 0) & (depth <= FARTHEST))
     if wrong.any():
         raise PointVidError(
             f"{path}: {wrong.sum()} of {wrong.size} depth values are NaN, infinite or not above 0, "
-            "expected metres above 0 everywhere; fill the holes first"
+            f"or beyond {FARTHEST:g}; expected metres above 0 everywhere; fill the holes first"
         )
     maps = framing.nearest(torch.from_numpy(np.array(depth, dtype=np.float32)))
     return Depth(maps[::every], "metric", None if path.is_dir() else _camera(path, framing))

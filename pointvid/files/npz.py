@@ -65,8 +65,8 @@ def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, what: str) -> NDArr
         if not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in shape):
             raise ValueError(f"{entry.filename} has the shape {shape}")
         size = math.prod(shape) * dtype.itemsize
-        if size > entry.file_size:
-            raise ValueError(f"{entry.filename} claims {size} bytes and has {entry.file_size}")
+        if file.tell() + size != entry.file_size:
+            raise ValueError(f"{entry.filename} claims {size} bytes, its size is not that")
         if size > max(FREE_BYTES, MOST_TIMES * entry.compress_size):
             raise PointVidError(
                 f"{what} would grow from {entry.compress_size} to {size} bytes; expected at most {FREE_BYTES}, or "

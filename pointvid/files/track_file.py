@@ -16,6 +16,8 @@ from .atomic import atomic_path
 from .npz import npz_names, read_npz
 
 VERSION = 1
+FARTHEST = 1e15
+"""Of pixels and depths in a file: what is beyond overflows float32 in the first product."""
 
 _DTYPES = {
     "uvd": "float32",
@@ -87,6 +89,11 @@ def load_tracks(path: str | os.PathLike) -> PointTracks:
     for name, shape in (("image_size", (2,)), ("intrinsics", (4,)), ("depth_unit", ())):
         if arrays[name].shape != shape:
             raise PointVidError(f"tracks file {path}: {name} has shape {arrays[name].shape}, expected {shape}")
+    beyond = np.abs(arrays["uvd"]) > FARTHEST if arrays["uvd"].ndim == 3 else np.zeros(0)
+    if beyond.any():
+        raise PointVidError(
+            f"tracks file {path}: uvd has {beyond.sum()} values beyond {FARTHEST:g}, expected pixels and depths"
+        )
     optional = {name: torch.from_numpy(arrays[name]) for name in _OPTIONAL if name in arrays}
     try:
         return PointTracks(

@@ -104,6 +104,14 @@ class _Handler(BaseHTTPRequestHandler):
         self._folder, self._study, self._lock, self._names = folder, study, lock, names
         super().__init__(*args)  # type: ignore[arg-type]
 
+    def parse_request(self) -> bool:
+        """HTTP/0.9 ends its request without saying so: there is nothing to wait for."""
+        if len(self.raw_requestline.split()) == 2:
+            self.command, self.request_version, self.close_connection = "", "HTTP/1.0", True
+            self.send_error(HTTPStatus.BAD_REQUEST)
+            return False
+        return super().parse_request()
+
     def do_GET(self) -> None:
         """The page or a clip; there is nothing else."""
         path = self.path.partition("?")[0]
