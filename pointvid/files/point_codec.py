@@ -24,6 +24,7 @@ VERSION = 1
 PIXEL_STEP = 1 / 64
 LOG_DEPTH_STEP = 2e-4
 FARTHEST = 2.0**40  # pixels; beyond it differences would overflow
+MOST = 2**31  # pixels of all frames: 24 GiB of points, which a few bytes could ask for where there is no foreground
 
 MOST_PIXELS, MOST_VALUES = 2**25, 2**28
 """Limits of a point map: 8K, and 120 frames of 1920x1080."""
@@ -86,6 +87,8 @@ def decode_points(data: bytes, name: str = "points") -> tuple[Tensor, Tensor]:
                 f"{MOST_VALUES} in all (docs/limits.md)"
             )
         at, pixels = _HEADER.size, height * width
+        if frames * pixels > MOST:
+            raise ValueError(f"it says {frames} frames of {height}x{width}")
         bits, at = _section(data, at, -(-pixels // 8))
         inside = np.unpackbits(np.frombuffer(bits, np.uint8), count=pixels).astype(bool).reshape(height, width)
         objects = np.where(inside, UNKNOWN, 0).astype(np.int32)
@@ -125,7 +128,7 @@ def _differences(whole: NDArray) -> NDArray:
 def _sums(differences: NDArray) -> NDArray:
     """The inverse of `_differences`."""
     whole = differences.cumsum(2)
-    for _ in range(2):
+    for _ in range(2 if whole.size else 0):
         for t in range(1, whole.shape[1]):  # whole rows at a time: several times faster than cumsum(1)
             whole[:, t] += whole[:, t - 1]
     return whole
