@@ -18,9 +18,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from pointvid.commands.arguments import whole
 from pointvid.diffusion.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from pointvid.diffusion.encoders import load_encoders
 from pointvid.diffusion.pixels import to_range
+from pointvid.ending import add_debug, one_line
 from pointvid.errors import PointVidError
 from pointvid.files.sample import Sample
 
@@ -98,14 +100,13 @@ def main() -> None:
     )
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--shards", type=Path, required=True, help="training clips")
-    parser.add_argument("--clips", type=int, default=60)
+    parser.add_argument("--clips", type=whole(1, 10**6), default=60)
     parser.add_argument("--out", type=Path, required=True)
+    add_debug(parser)
     options = parser.parse_args()
-    try:
+    with one_line(debug=options.debug):
         checkpoint = refit_decoder(load_checkpoint(options.checkpoint), Shards(options.shards), options.clips)
         save_checkpoint(checkpoint, options.out)
-    except PointVidError as error:
-        raise SystemExit(f"error: {error}") from None
     print(f"wrote {options.out}")
 
 

@@ -72,7 +72,7 @@ class TrainVae(Stage):
     def __init__(self, config: Vae):
         self.config = config
         self.small: SmallModel = load_config(SmallModel, config.model)
-        shards = Shards(config.data.shards)
+        shards = Shards(config.data.shards, config.data.skip_damaged)
         self.entries, self.extra = shards.entries, {}
         height, width = self.small.resolution
         if {entry.size[1:] for entry in self.entries} != {(height, width)}:
