@@ -25,8 +25,6 @@ import torch
 from pointvid.errors import PointVidError
 from pointvid.weights.read import reason
 
-from .config import Strict
-
 _NAME = re.compile(r"step-(\d{8})$")
 # What may change between two parts of one run without making it another run.
 _FREE = {"out", "steps", "save_every", "keep", "log_every", "trackers", "validation"}
@@ -47,7 +45,7 @@ class State:
     extra: dict[str, Any]
 
 
-def fingerprint(config: Strict) -> str:
+def fingerprint(config: Any) -> str:
     """A digest of the settings that decide a run's numbers; a state is refused by a run with another one.
 
     The learning-rate schedule depends on `steps` only where it decays, so a constant one may be prolonged.

@@ -9,6 +9,7 @@ from functools import partial
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 from ..errors import PointVidError
 from .answers import append_answers, parse_answer
@@ -45,7 +46,7 @@ def make_server(folder: Path, host: str = "127.0.0.1", port: int = 8000) -> Thre
 class _Handler(SimpleHTTPRequestHandler):
     """The page, its clips in ranges (Safari plays no video without), and the answers."""
 
-    def __init__(self, folder: Path, study: Study, lock: threading.Lock, *args: object) -> None:
+    def __init__(self, folder: Path, study: Study, lock: threading.Lock, *args: Any) -> None:
         self._folder, self._study, self._lock = folder, study, lock
         super().__init__(*args, directory=str(folder / PAGE))
 
@@ -84,7 +85,7 @@ class _Handler(SimpleHTTPRequestHandler):
             return self._reply(HTTPStatus.INTERNAL_SERVER_ERROR, {"error": f"cannot write: {error.strerror}"})
         return self._reply(HTTPStatus.OK, {"saved": len(answers)})
 
-    def log_message(self, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:
         """Quiet: names of raters need not be on a screen."""
 
     def end_headers(self) -> None:
