@@ -108,7 +108,7 @@ def test_what_was_written_is_read(tmp_path):
         ({"tracks_XYZ": np.zeros((3, 2))}, r"tracks_XYZ is float64 \[3, 2\], expected float \[T, N, 3\]"),
         ({"visibility": np.ones((2, 2), bool)}, r"visibility is bool \[2, 2\], expected bool \[3, 2\]"),
         ({"images_jpeg_bytes": [b"x", b"y"]}, "expected 3 byte strings"),
-        ({"images_jpeg_bytes": [b"x", b"y", b"z"]}, "frame 0 is no whole JPEG"),
+        ({"images_jpeg_bytes": [b"x", b"y", b"z"]}, "frame 0 cannot be read"),
         ({"fx_fy_cx_cy": np.zeros(3)}, r"fx_fy_cx_cy has shape \(3,\)"),
     ],
 )

@@ -21,10 +21,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
 from pointvid.camera import Camera
 from pointvid.errors import PointVidError
+from pointvid.files.pictures import open_picture
 from pointvid.files.sample import Sample, encode_sample
 from pointvid.point_map import PointMap
 
@@ -106,7 +106,7 @@ def rotation(quaternion: list[float]) -> np.ndarray:
 
 def _image(folder: Path, name: str, frame: int) -> np.ndarray:
     suffix = "tiff" if name == "depth" else "png"
-    with Image.open(folder / f"{name}_{frame:05d}.{suffix}") as image:
+    with open_picture(folder / f"{name}_{frame:05d}.{suffix}") as image:
         return np.array(image)
 
 

@@ -23,6 +23,7 @@ import numpy as np
 import torch
 
 from pointvid.errors import PointVidError
+from pointvid.files.atomic import disk_reason
 from pointvid.weights.read import reason
 
 _NAME = re.compile(r"step-(\d{8})$")
@@ -91,7 +92,7 @@ def save_state(folder: Path, state: State, mark: str, keep: int) -> Path:
         shutil.rmtree(temporary, ignore_errors=True)
         last = latest(folder)
         raise PointVidError(
-            f"cannot save step {state.step} to {folder}: {' '.join(str(error).split())}; "
+            f"cannot save step {state.step} to {folder}: {disk_reason(error) or reason(error)}; "
             f"{f'the last good state is {last}' if last else 'no state was saved yet'}; free some space and start again"
         ) from error
     for old in states(folder)[:-keep]:

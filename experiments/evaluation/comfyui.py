@@ -21,9 +21,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 
 from pointvid.errors import PointVidError
+from pointvid.files.pictures import read_picture
 from pointvid.files.video import decode_mp4
 from pointvid.files.web import NoAnswer, fetch
 
@@ -105,7 +105,7 @@ class ComfyUI:
             raise PointVidError(
                 f"workflow {self.name} saved no video and no images for {item.name}, expected a node that saves one"
             )
-        frames = [np.asarray(Image.open(io.BytesIO(self._view(file))).convert("RGB")) for file in images]
+        frames = [read_picture(io.BytesIO(self._view(file)), file["filename"]) for file in images]
         return Clip(torch.from_numpy(np.stack(frames)), self.fps)
 
     def _upload(self, item: Item) -> str:

@@ -110,14 +110,8 @@ def generate_and_write(
 
 def read_image(path: Path) -> Tensor:
     """A picture file as uint8 [H, W, 3]."""
-    import numpy as np
     import torch
-    from PIL import Image
 
-    from ..errors import PointVidError
+    from ..files.pictures import read_picture
 
-    try:
-        with Image.open(path) as image:
-            return torch.from_numpy(np.array(image.convert("RGB")))
-    except OSError as error:
-        raise PointVidError(f"image {path}: {error.strerror or 'cannot be read'}, expected a picture file") from error
+    return torch.from_numpy(read_picture(path, f"image {path}"))

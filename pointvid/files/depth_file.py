@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
 from ..camera import Camera
 from ..depth import Depth
 from ..errors import PointVidError
 from ..framing import Framing
+from .pictures import natural_order, open_picture
 
 METRES_PER_PNG_STEP = 0.001
 
@@ -23,8 +23,8 @@ def read_depth(path: str | os.PathLike, frames: int, framing: Framing, first_fra
 
     Args:
         path: npy, or npz with an array named `depth` (or one array only), float metres [T, H, W]; or a folder of 16-bit
-            PNGs in millimetres, one a frame, in the order of their names. An npz may name the camera in `intrinsics`
-            (fx, fy, cx, cy, pixels of the clip file).
+            PNGs in millimetres, one a frame, in the order of the numbers in their names. An npz may name the camera in
+            `intrinsics` (fx, fy, cx, cy, pixels of the clip file).
         frames: T of the clip.
         framing: the clip's: depth must have the size of the clip's file and is framed as the clip is.
         first_frame: the clip's first frame in its file. Depth holds a map for every frame of the file, or exactly
@@ -107,17 +107,19 @@ def _first(available: int, path: Path, frames: int, first_frame: int) -> int:
 
 
 def _read_folder(folder: Path, frames: int, first_frame: int) -> np.ndarray:
-    names = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".png")
+    names = sorted((path for path in folder.iterdir() if path.suffix.lower() == ".png"), key=natural_order)
     first = _first(len(names), folder, frames, first_frame)
-    return np.stack([_read_png(path) for path in names[first : first + frames]])
+    maps = [_read_png(path) for path in names[first : first + frames]]
+    for path, depth in zip(names[first:], maps, strict=False):
+        if depth.shape != maps[0].shape:
+            (h, w), (h0, w0) = depth.shape, maps[0].shape
+            raise PointVidError(f"{path} is {h}x{w}, {names[first].name} is {h0}x{w0}; expected maps of one size")
+    return np.stack(maps)
 
 
 def _read_png(path: Path) -> np.ndarray:
-    try:
-        with Image.open(path) as image:
-            mode, steps = image.mode, np.array(image)
-    except OSError as error:
-        raise PointVidError(f"{path} cannot be read, expected a 16-bit greyscale PNG in millimetres") from error
+    with open_picture(path, expected="a 16-bit greyscale PNG in millimetres") as image:
+        mode, steps = image.mode, np.array(image)
     if not mode.startswith("I"):
         raise PointVidError(f"{path} is a PNG of mode {mode}, expected 16-bit greyscale in millimetres")
     return steps.astype(np.float32) * METRES_PER_PNG_STEP

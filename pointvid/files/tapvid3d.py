@@ -19,12 +19,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from ..camera import Camera
 from ..errors import PointVidError
 from ..tracks import PointTracks
+from .pictures import open_picture
 from .track_file import read_npz
 
 _KEYS = ("images_jpeg_bytes", "queries_xyt", "tracks_XYZ", "visibility", "fx_fy_cx_cy")
@@ -116,8 +116,6 @@ def _nearest_true(there: Tensor) -> Tensor:
 
 
 def _jpeg(data: bytes, path: Path, t: int) -> Tensor:
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            return torch.from_numpy(np.array(image.convert("RGB")))
-    except (UnidentifiedImageError, OSError) as error:
-        raise PointVidError(f"TAPVid-3D file {path}: frame {t} is no whole JPEG; expected one image a frame") from error
+    name = f"TAPVid-3D file {path}: frame {t}"
+    with open_picture(io.BytesIO(data), name, expected="a JPEG for each frame") as image:
+        return torch.from_numpy(np.array(image.convert("RGB")))
