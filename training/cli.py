@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -20,7 +21,7 @@ OUT_OF_MEMORY = (
 )
 
 
-def run(kind: type[Strict], stage: Callable[[Strict], Stage], description: str | None) -> None:
+def run(kind: type[Strict], stage: Callable[[Any], Stage], description: str | None) -> None:
     """Read the config, build the stage, train. A user's mistake ends with one line and exit code 1."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", help="YAML file, see training/configs/")

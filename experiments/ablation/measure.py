@@ -100,7 +100,7 @@ def video_figures(video: Tensor, sample: Sample, followed: Tensor) -> dict[str, 
 
 def point_figures(made: Generated, sample: Sample) -> dict[str, float]:
     """Figures of the generated points; a clip without any generated foreground has only the last two."""
-    truth, found = sample.point_map, made.point_map
+    truth, found = sample.point_map, made.points()
     both = found.mask & truth.mask
     union = (found.mask | truth.mask).sum().item()
     row = {"point_iou": both.sum().item() / union if union else math.nan, "point_empty": float(not found.mask.any())}

@@ -132,7 +132,7 @@ def test_one_mask_a_frame_is_that_of_the_first(host):
     assert "one a frame, the first of 24 counts" in report
 
 
-@pytest.mark.parametrize("width, height", [(896, 512), (200, 100)])
+@pytest.mark.parametrize(("width", "height"), [(896, 512), (200, 100)])
 def test_depth_of_another_size_is_resized(host, width, height):
     depth = lambda graph, clip: (  # noqa: E731
         graph.add("EmptyImage", width=width, height=height, batch_size=24, color=0x404040),
