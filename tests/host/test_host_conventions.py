@@ -217,7 +217,7 @@ def generated(batch: int, repeat: int = 1) -> tuple[Graph, str, str]:
     return graph, load, sampled
 
 
-@pytest.mark.parametrize("batch, repeat", [(2, 1), (1, 2)])
+@pytest.mark.parametrize(("batch", "repeat"), [(2, 1), (1, 2)])
 def test_every_video_of_a_batch_comes_with_its_tracks(host, batch, repeat):
     graph, load, sampled = generated(batch, repeat)
     decoded = graph.add("PointVid_TrajectoryDecoder", latent=(sampled, 0), vae=(load, 3), model=(load, 0))
