@@ -160,7 +160,7 @@ def track_points(
     queries = queries.to(first.device, torch.float32)
     found = follower.track(video, queries, depth, progress)
     uv = torch.cat((queries[None], found.uv[1:]))
-    visible = found.visible & on_screen(*uv.unbind(-1), size)
+    visible = found.visible & on_screen(*uv.unbind(-1), image_size=size)
     visible[0] = True
     if found.depth is None:
         uvd = lift_tracks(uv, visible, known.maps)
@@ -220,8 +220,8 @@ def _queries(settings: TrackSettings, follower: Tracker, size: tuple[int, int], 
     if not len(inside):
         pixels = int(mask.sum())
         raise NothingToFollow(
-            f"none of the {len(points)} points of the grid lies in the mask of {pixels} pixels; ask for a finer grid or "
-            "more random points"
+            f"none of the {len(points)} points of the grid lies in the mask of {pixels} pixels; ask for a finer grid "
+            "or more random points"
         )
     return inside
 

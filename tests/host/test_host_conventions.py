@@ -132,7 +132,7 @@ def test_one_mask_a_frame_is_that_of_the_first(host):
     assert "one a frame, the first of 24 counts" in report
 
 
-@pytest.mark.parametrize("width, height", [(896, 512), (200, 100)])
+@pytest.mark.parametrize(("width", "height"), [(896, 512), (200, 100)])
 def test_depth_of_another_size_is_resized(host, width, height):
     depth = lambda graph, clip: (  # noqa: E731
         graph.add("EmptyImage", width=width, height=height, batch_size=24, color=0x404040),
@@ -217,7 +217,7 @@ def generated(batch: int, repeat: int = 1) -> tuple[Graph, str, str]:
     return graph, load, sampled
 
 
-@pytest.mark.parametrize("batch, repeat", [(2, 1), (1, 2)])
+@pytest.mark.parametrize(("batch", "repeat"), [(2, 1), (1, 2)])
 def test_every_video_of_a_batch_comes_with_its_tracks(host, batch, repeat):
     graph, load, sampled = generated(batch, repeat)
     decoded = graph.add("PointVid_TrajectoryDecoder", latent=(sampled, 0), vae=(load, 3), model=(load, 0))
