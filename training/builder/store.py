@@ -15,7 +15,6 @@ import io
 import json
 import os
 import platform
-import re
 import tarfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -29,6 +28,7 @@ from typing import Any
 import pointvid
 from pointvid.errors import PointVidError
 from pointvid.files.atomic import atomic_path
+from pointvid.files.document import json_text
 from pointvid.files.manifest import MANIFEST, read_manifest
 from pointvid.files.revision import git_revision
 
@@ -97,7 +97,7 @@ class Store:
         else:
             with atomic_path(path.with_name(path.name + ".json")) as temporary:
                 reasons = [asdict(reason) for reason in outcome.reasons]
-                text = _as_json({"reasons": reasons, "figures": outcome.figures})
+                text = json_text({"reasons": reasons, "figures": outcome.figures})
                 temporary.write_text(text, encoding="utf-8")
         self._finished.add(outcome.key)
 
@@ -158,7 +158,7 @@ class Store:
         if plan != before:
             with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
                 for job, at in plan.values():
-                    file.write(_as_json({**job.to_dict(), "block": at}) + "\n")
+                    file.write(json_text({**job.to_dict(), "block": at}) + "\n")
         return plan
 
     def _plan_by_block(self) -> Iterator[Iterator[str]]:
@@ -205,7 +205,7 @@ class Store:
         return {**self._plan[key][0].to_dict(), **outcome}
 
     def _append_rejections(self, lines: list[dict[str, Any]]) -> None:
-        text = "".join(_as_json(line) + "\n" for line in lines).encode()
+        text = "".join(json_text(line) + "\n" for line in lines).encode()
         try:
             with (self.out / REJECTED).open("ab") as file:
                 file.truncate(self._build["rejected_bytes"])
@@ -215,12 +215,6 @@ class Store:
         except OSError as error:
             raise PointVidError(f"cannot write {self.out / REJECTED}: {error.strerror or error}") from error
         self._build["rejected_bytes"] += len(text)
-
-
-def _as_json(value: Any) -> str:
-    """On one line; file names that are no text (lone surrogates) as escapes."""
-    text = json.dumps(value, ensure_ascii=False)
-    return json.dumps(value) if re.search("[\ud800-\udfff]", text) else text
 
 
 def versions() -> dict[str, str]:
