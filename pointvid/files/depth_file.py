@@ -51,7 +51,8 @@ def read_depth(path: str | os.PathLike, frames: int, framing: Framing, first_fra
             f"{path}: depth is {size[0]}x{size[1]}, clip is {expected[0]}x{expected[1]} (HxW); "
             "expected the size of the clip file"
         )
-    wrong = ~((depth > 0) & (depth <= FARTHEST))
+    farthest = min(FARTHEST, float(np.finfo(depth.dtype).max))
+    wrong = ~((depth > 0) & (depth <= farthest))
     if wrong.any():
         raise PointVidError(
             f"{path}: {wrong.sum()} of {wrong.size} depth values are NaN, infinite or not above 0, "

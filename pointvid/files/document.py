@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,12 @@ def parse_document(data: str | bytes, what: str, expected: str, shape: Any = obj
         value = json.loads(text, parse_constant=_no_constant)
     check_shape(value, shape, what, expected)
     return value
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """As JSON, readable in any language; file names that are no text (lone surrogates) are spelled as escapes."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    return json.dumps(value, indent=indent) if re.search("[\ud800-\udfff]", text) else text
 
 
 def check_shape(value: Any, shape: Any, what: str, expected: str) -> None:

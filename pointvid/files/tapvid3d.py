@@ -26,6 +26,7 @@ from ..errors import PointVidError
 from ..tracks import PointTracks
 from .npz import npz_names, read_npz
 from .pictures import open_picture
+from .point_codec import MOST_PIXELS
 
 _KEYS = ("images_jpeg_bytes", "queries_xyt", "tracks_XYZ", "visibility", "fx_fy_cx_cy")
 
@@ -125,4 +126,6 @@ def _nearest_true(there: Tensor) -> Tensor:
 def _jpeg(data: bytes, path: Path, t: int) -> Tensor:
     name = f"TAPVid-3D file {path}: frame {t}"
     with open_picture(io.BytesIO(data), name, expected="a JPEG for each frame") as image:
+        if image.width * image.height > MOST_PIXELS:
+            raise PointVidError(f"{name} is {image.height}x{image.width}, expected at most {MOST_PIXELS} pixels")
         return torch.from_numpy(np.array(image.convert("RGB")))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ..errors import PointVidError
 from ..files.document import check_shape, read_document
+from ..files.pictures import printable
 from ..files.readable import readable
 
 VERSION = 1
@@ -137,6 +138,8 @@ def plan_study(
     """
     if against is not None and against not in methods:
         raise PointVidError(f"study: --against is {against!r}, expected one of the methods {', '.join(methods)}")
+    if printable(title) != title or len(title) > 1000:
+        raise PointVidError(f"study: title is {printable(title)[:80]!r}, expected up to 1000 characters of plain text")
     generator = random.Random(seed)
     chosen = sorted(items)
     if limit is not None and limit < len(chosen):
