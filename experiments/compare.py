@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from pointvid.commands import arguments
 from pointvid.errors import PointVidError
+from training.exits import one_line_errors
 
 from .evaluation.clips import check_clips, generate_clips
 from .evaluation.inputs import Item, items_of_shards, read_items
@@ -50,30 +51,28 @@ def main() -> None:
     add("--python", nargs="+", default=[], metavar="SUITE=PYTHON", help="use an environment that exists")
     add("--videophy-code", type=Path, help="clone of VideoPhy's repository")
     add("--videophy-weights", type=Path, help="folder of its rater's weights")
-    try:
+    with one_line_errors():
         _suites(parser.parse_args())
-    except PointVidError as error:
-        raise SystemExit(f"error: {error}") from None
 
 
-def _suites(options: argparse.Namespace) -> None:
+def _suites(args: argparse.Namespace) -> None:
     """Clips of every method, then every suite on each; a suite that cannot run is a note, the others go on."""
-    items, out = _items(options), options.out
-    folders = _clips(options, items)
+    items, out = _items(args), args.out
+    folders = _clips(args, items)
     for name, folder in folders.items():
         length, height, width = check_clips(folder, items)
         print(f"{name}: {len(items)} clips of {length} frames, {width}x{height}")
-    pythons = dict(_pairs(options.python, "--python", tuple(SUITES)))
+    pythons = dict(_pairs(args.python, "--python", tuple(SUITES)))
     results, notes = {}, []
     for name, folder in folders.items():
         result = {"count": len(items), "scores": {}, "clips": {}, "versions": {}}
-        for suite in options.suite:
+        for suite in args.suite:
             places = Places(
                 out / name / suite,
-                options.envs or out / "envs",
+                args.envs or out / "envs",
                 Path(pythons[suite]) if suite in pythons else None,
-                options.videophy_code,
-                options.videophy_weights,
+                args.videophy_code,
+                args.videophy_weights,
             )
             try:
                 scores = SUITES[suite](folder, items, places)
@@ -90,19 +89,19 @@ def _suites(options: argparse.Namespace) -> None:
     print(f"wrote {out / 'scores.html'}, scores.md, scores.json, sheet.mp4 and sheet.html")
 
 
-def _items(options: argparse.Namespace) -> list[Item]:
-    if (options.list is None) == (options.shards is None):
+def _items(args: argparse.Namespace) -> list[Item]:
+    if (args.list is None) == (args.shards is None):
         raise PointVidError("inputs come from --list or from --shards, expected one of them")
-    if options.list:
-        return read_items(options.list)[: options.clips]
-    return items_of_shards(options.shards, options.clips or 32, options.out / "inputs")
+    if args.list:
+        return read_items(args.list)[: args.clips]
+    return items_of_shards(args.shards, args.clips or 32, args.out / "inputs")
 
 
-def _clips(options: argparse.Namespace, items: list[Item]) -> dict[str, Path]:
+def _clips(args: argparse.Namespace, items: list[Item]) -> dict[str, Path]:
     """Folder of clips of every method, generated where they are not there yet."""
-    wanted = _pairs(options.method, "--method")
-    if options.checkpoint:
-        wanted = [("pointvid", f"pointvid:{options.checkpoint}"), *wanted]
+    wanted = _pairs(args.method, "--method")
+    if args.checkpoint:
+        wanted = [("pointvid", f"pointvid:{args.checkpoint}"), *wanted]
     if not wanted:
         raise PointVidError("there are no clips to score, expected CHECKPOINT or --method NAME=KIND:SOURCE")
     folders: dict[str, Path] = {}
@@ -113,13 +112,13 @@ def _clips(options: argparse.Namespace, items: list[Item]) -> dict[str, Path]:
         if kind == "videos":
             folders[name] = Path(source)
             continue
-        shape = {"size": options.size, "frames": options.frames, "fps": options.fps}
-        sampling = {"steps": options.steps, "guidance": options.guidance, "device": options.device}
+        shape = {"size": args.size, "frames": args.frames, "fps": args.fps}
+        sampling = {"steps": args.steps, "guidance": args.guidance, "device": args.device}
         method = make_method(kind, source, **shape, **sampling)
-        folders[name] = options.out / name / "clips"
+        folders[name] = args.out / name / "clips"
         with tqdm(total=len(items), unit="clip", desc=name) as bar:
             generate_clips(
-                method, items, folders[name], options.seed, lambda done, total, what, bar=bar: bar.update(done - bar.n)
+                method, items, folders[name], args.seed, lambda done, total, what, bar=bar: bar.update(done - bar.n)
             )
     return folders
 

@@ -17,8 +17,6 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from pointvid.errors import PointVidError
-
 from .builder.config import BuildDataset
 from .builder.inputs import Job, list_jobs
 from .builder.models import described, hashes, resolve_device
@@ -29,6 +27,7 @@ from .builder.stages import Outcome, Stages
 from .builder.store import Store
 from .builder.workers import run_workers
 from .config import load_config, save_config
+from .exits import one_line_errors
 
 REPORT = "report.html"
 
@@ -107,19 +106,17 @@ def main() -> None:
     parser.add_argument(
         "--ray", nargs="?", const="", metavar="ADDRESS", help="on a Ray cluster; without ADDRESS one is started here"
     )
-    options = parser.parse_args()
+    args = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     try:
-        config = read_config(options.config, options.set)
-        store = build(options.inputs, options.out, config, options.ray, show=sys.stderr.isatty())
-    except PointVidError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(1) from None
+        with one_line_errors():
+            config = read_config(args.config, args.set)
+            store = build(args.inputs, args.out, config, args.ray, show=sys.stderr.isatty())
     except KeyboardInterrupt:
         print("stopped; run the same command again to go on", file=sys.stderr)
         raise SystemExit(130) from None
     print(summary(store))
-    print(f"wrote {options.out / 'manifest.json'}, {REPORT} shows them")
+    print(f"wrote {args.out / 'manifest.json'}, {REPORT} shows them")
 
 
 if __name__ == "__main__":

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import argparse
 import logging
-import sys
 from collections.abc import Callable
 from typing import Any
 
-import torch
-
-from pointvid.errors import PointVidError
-
 from .config import Strict, load_config
+from .exits import one_line_errors
 from .loop import Stage, train
 
-OUT_OF_MEMORY = (
-    "out of memory: set model.gradient_checkpointing=true, lower batch_size and raise accumulate, "
-    "in stage 2 decode_chunk=1 and a lower max_points, or train model.lora_rank=32; the last state is kept"
+_OUT_OF_MEMORY = (
+    "set model.gradient_checkpointing=true, lower batch_size and raise accumulate, in stage 2 decode_chunk=1 and a "
+    "lower max_points, or train model.lora_rank=32; the last state is kept"
 )
 
 
@@ -27,14 +23,8 @@ def run(kind: type[Strict], stage: Callable[[Any], Stage], description: str | No
     parser.add_argument("config", help="YAML file, see training/configs/")
     parser.add_argument("override", nargs="*", help="key=value, as in optimizer.lr=1e-4 data.workers=0")
     parser.add_argument("--export-only", action="store_true", help="write the newest state's checkpoint and stop")
-    options = parser.parse_intermixed_args()
+    args = parser.parse_intermixed_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        path = train(stage(load_config(kind, options.config, options.override)), options.export_only)
-    except PointVidError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(1) from None
-    except torch.OutOfMemoryError as error:
-        print(f"error: {OUT_OF_MEMORY} ({' '.join(str(error).split())[:200]})", file=sys.stderr)
-        raise SystemExit(1) from None
+    with one_line_errors(_OUT_OF_MEMORY):
+        path = train(stage(load_config(kind, args.config, args.override)), args.export_only)
     print(f"wrote {path}")

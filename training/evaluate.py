@@ -11,10 +11,10 @@ import json
 from pathlib import Path
 
 from pointvid.diffusion.generator import Generator
-from pointvid.errors import PointVidError
 from pointvid.files.atomic import atomic_path
 
 from .data.shards import Shards
+from .exits import one_line_errors
 from .heldout import evaluate
 
 
@@ -31,23 +31,21 @@ def main() -> None:
     add("--steps", type=int, default=20, help="of sampling (default %(default)s)")
     add("--guidance", type=float, default=3.0, help="default %(default)s")
     add("--out", type=Path, help="folder of figures and clips")
-    options = parser.parse_args()
-    try:
-        _held_out(options)
-    except PointVidError as error:
-        raise SystemExit(f"error: {error}") from None
+    args = parser.parse_args()
+    with one_line_errors():
+        _held_out(args)
 
 
-def _held_out(options: argparse.Namespace) -> None:
-    shards, figures = Shards(options.shards), {}
-    for path in filter(None, (options.checkpoint, options.against)):
-        out = options.out / path.parent.name if options.out else None
+def _held_out(args: argparse.Namespace) -> None:
+    shards, figures = Shards(args.shards), {}
+    for path in filter(None, (args.checkpoint, args.against)):
+        out = args.out / path.parent.name if args.out else None
         figures[str(path)] = evaluate(
-            Generator.load(path), shards, options.clips, steps=options.steps, guidance=options.guidance, out=out
+            Generator.load(path), shards, args.clips, steps=args.steps, guidance=args.guidance, out=out
         )
         print(path, json.dumps(figures[str(path)], indent=1))
-    if options.out:
-        with atomic_path(options.out / "figures.json") as temporary:
+    if args.out:
+        with atomic_path(args.out / "figures.json") as temporary:
             temporary.write_text(json.dumps(figures, indent=1), encoding="utf-8")
 
 

@@ -26,6 +26,7 @@ from pointvid.errors import PointVidError
 from pointvid.files.sample import Sample
 
 from .data.shards import Shards
+from .exits import one_line_errors
 
 _RIDGE = 1e-6  # of the features' mean square: directions that the data does not show keep their old weights
 
@@ -101,13 +102,11 @@ def main() -> None:
     parser.add_argument("--shards", type=Path, required=True, help="training clips")
     parser.add_argument("--clips", type=int, default=60)
     parser.add_argument("--out", type=Path, required=True)
-    options = parser.parse_args()
-    try:
-        checkpoint = refit_decoder(load_checkpoint(options.checkpoint), Shards(options.shards), options.clips)
-        save_checkpoint(checkpoint, options.out)
-    except PointVidError as error:
-        raise SystemExit(f"error: {error}") from None
-    print(f"wrote {options.out}")
+    args = parser.parse_args()
+    with one_line_errors():
+        checkpoint = refit_decoder(load_checkpoint(args.checkpoint), Shards(args.shards), args.clips)
+        save_checkpoint(checkpoint, args.out)
+    print(f"wrote {args.out}")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from pointvid.files.sample import Sample, encode_sample
 from pointvid.synthetic import SCENES, SPLITS, ClipGenerator, SyntheticClip
 
 from .data.shards import write_manifest, write_shard
+from .exits import one_line_errors
 
 
 @dataclass(frozen=True)
@@ -147,11 +148,9 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--clips-in-shard", type=int, default=100)
     parser.add_argument("--jobs", type=int, default=1, help="processes; each makes whole shards")
-    options = parser.parse_args()
-    try:
-        synthesize(**{**vars(options), "scenes": tuple(options.scenes)})
-    except PointVidError as error:
-        raise SystemExit(f"error: {error}") from None
+    args = parser.parse_args()
+    with one_line_errors():
+        synthesize(**{**vars(args), "scenes": tuple(args.scenes)})
 
 
 if __name__ == "__main__":

@@ -21,7 +21,6 @@ from torch import Tensor
 
 from pointvid.diffusion.generator import Generated, Generator
 from pointvid.diffusion.pixels import to_pixels, to_range
-from pointvid.errors import PointVidError
 from pointvid.files.atomic import atomic_path
 from pointvid.files.sample import Sample
 from pointvid.files.video import write_video
@@ -29,6 +28,7 @@ from pointvid.metrics import color_constancy, retracking, rigidity, shape_change
 from pointvid.metrics.trajectories import trajectories
 from pointvid.trackers.pipeline import track_points
 from training.data.shards import Shards
+from training.exits import one_line_errors
 from training.heldout import WAYS, goes, psnr
 
 SOURCES = ("joint", "video", "codec", "truth")
@@ -238,14 +238,12 @@ def main() -> None:
     parser.add_argument("--videos", type=Path, help="folder for the first clips' videos")
     parser.add_argument("--followed", type=Path, help="the truth's JSON: which points can be followed")
     parser.add_argument("--out", type=Path, required=True, help="JSON file")
-    options = parser.parse_args()
-    try:
+    args = parser.parse_args()
+    with one_line_errors():
         names = ("shards", "clips", "steps", "guidance", "videos", "followed")
-        result = measure(options.source, options.checkpoint, **{name: getattr(options, name) for name in names})
-        with atomic_path(options.out) as temporary:
+        result = measure(args.source, args.checkpoint, **{name: getattr(args, name) for name in names})
+        with atomic_path(args.out) as temporary:
             temporary.write_text(json.dumps(result, indent=1), encoding="utf-8")
-    except PointVidError as error:
-        raise SystemExit(f"error: {error}") from None
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from pointvid.points.densify import INTERPOLATIONS, densify
 from training.config import load_config, save_config
 from training.data.cache import build
 from training.data.shards import Shards, write_manifest, write_shard
+from training.exits import one_line_errors
 from training.model.small_model import load_vae, make_small_model
 from training.model.small_model_config import SmallModel
 
@@ -135,20 +136,18 @@ def main() -> None:
     latents.add_argument("--ranks", type=int, default=1)
     for command in (points, latents):
         command.add_argument("--shards", type=Path, required=True)
-    options = parser.parse_args()
-    try:
-        if options.command == "points":
-            rewrite_points(options.shards, options.out, options.interpolation, options.spacing)
+    args = parser.parse_args()
+    with one_line_errors():
+        if args.command == "points":
+            rewrite_points(args.shards, args.out, args.interpolation, args.spacing)
         else:
-            if options.checkpoint:
-                start = load_checkpoint(options.checkpoint)
+            if args.checkpoint:
+                start = load_checkpoint(args.checkpoint)
             else:
-                start = make_small_model(load_config(SmallModel, options.model), load_vae(options.vae), seed=0)
-            encode_latents(options.shards, start, options.cache, options.rank, options.ranks)
-            with atomic_path(options.mark) as temporary:
+                start = make_small_model(load_config(SmallModel, args.model), load_vae(args.vae), seed=0)
+            encode_latents(args.shards, start, args.cache, args.rank, args.ranks)
+            with atomic_path(args.mark) as temporary:
                 temporary.write_text("latents encoded\n", encoding="utf-8")
-    except PointVidError as error:
-        raise SystemExit(f"error: {error}") from None
 
 
 if __name__ == "__main__":
