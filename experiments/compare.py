@@ -47,8 +47,7 @@ def main() -> None:
     add("--fps", type=float)
     add("--seed", type=int, default=0, help="of the first clip; the next gets the next")
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    add("--envs", type=Path, help="folder of the suites' environments; default OUT/envs")
-    add("--python", nargs="+", default=[], metavar="SUITE=PYTHON", help="use an environment that exists")
+    add("--python", nargs="+", default=[], metavar="SUITE=PYTHON", help="of an environment with the suite's libraries")
     add("--videophy-code", type=Path, help="clone of VideoPhy's repository")
     add("--videophy-weights", type=Path, help="folder of its rater's weights")
     with one_line_errors():
@@ -69,7 +68,7 @@ def _suites(args: argparse.Namespace) -> None:
         for suite in args.suite:
             places = Places(
                 out / name / suite,
-                args.envs or out / "envs",
+                out,
                 Path(pythons[suite]) if suite in pythons else None,
                 args.videophy_code,
                 args.videophy_weights,
