@@ -104,11 +104,11 @@ def main() -> None:
     parser.add_argument("--clips", type=whole(1, 10**6), default=60)
     parser.add_argument("--out", type=Path, required=True)
     add_debug(parser)
-    options = parser.parse_args()
-    with one_line(debug=options.debug):
-        checkpoint = refit_decoder(load_checkpoint(options.checkpoint), Shards(options.shards), options.clips)
-        save_checkpoint(checkpoint, options.out)
-    print(f"wrote {options.out}")
+    args = parser.parse_args()
+    with one_line(debug=args.debug):
+        checkpoint = refit_decoder(load_checkpoint(args.checkpoint), Shards(args.shards), args.clips)
+        save_checkpoint(checkpoint, args.out)
+    print(f"wrote {args.out}")
 
 
 if __name__ == "__main__":
