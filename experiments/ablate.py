@@ -11,6 +11,7 @@ import argparse
 import json
 import signal
 import sys
+from typing import Any
 
 from pointvid.ending import add_debug, one_line
 from pointvid.files.atomic import atomic_path
@@ -38,7 +39,7 @@ def ablate(plan: Plan, jobs: int, deadline: float | None = None, end: float | No
 def _keep(plan: Plan, outcome: Outcome) -> None:
     """What the report says of the runs, beside the results, so that it can be written again without them."""
     path = plan.out / "runs.json"
-    runs = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"seconds": {}}
+    runs: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"seconds": {}}
     runs["seconds"] |= {name: round(seconds, 1) for name, seconds in outcome.done.items() if seconds}
     runs["failed"] = sorted(outcome.failed)
     runs["missing"] = outcome.missing

@@ -62,7 +62,7 @@ def read_depth(
 def _resized(maps: Tensor, size: tuple[int, int]) -> Tensor:
     """[T, H, W] -> [T, *size]: the mean of what a pixel covers where it shrinks, else between the pixels."""
     shrinks = size[0] <= maps.shape[1] and size[1] <= maps.shape[2]
-    mode = {"mode": "area"} if shrinks else {"mode": "bilinear", "align_corners": False}
+    mode: dict[str, Any] = {"mode": "area"} if shrinks else {"mode": "bilinear", "align_corners": False}
     return torch.nn.functional.interpolate(maps[:, None], tuple(size), **mode)[:, 0]
 
 

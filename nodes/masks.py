@@ -7,6 +7,7 @@ a batch are objects.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -112,12 +113,12 @@ def _apart(selected: Tensor) -> bool:
 
 def _parts(selected: Tensor) -> Tensor:
     """int32 [H, W]: the parts of a mask that do not touch, the largest first; specks belong to the nearest part."""
-    labels, count = ndimage.label(selected.numpy(), np.ones((3, 3)))
+    labels, count = cast(tuple[np.ndarray, int], ndimage.label(selected.numpy(), np.ones((3, 3))))
     sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
     order = np.argsort(-sizes, kind="stable")
     large = [i + 1 for i in order if sizes[i] >= max(_LEAST_PIXELS, _LEAST_SHARE * sizes.sum())] or [order[0] + 1]
     number = np.zeros(count + 1, np.int32)
     number[large] = np.arange(1, len(large) + 1)
     parts = number[labels]
-    _, nearest = ndimage.distance_transform_edt(parts == 0, return_indices=True)
+    nearest = cast(np.ndarray, ndimage.distance_transform_edt(parts == 0, return_distances=False, return_indices=True))
     return torch.from_numpy(np.where(selected.numpy(), parts[tuple(nearest)], 0).astype(np.int32))

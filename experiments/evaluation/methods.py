@@ -178,7 +178,9 @@ def make_method(
     Raises:
         PointVidError: the kind is unknown, or the source is not what it takes.
     """
-    given = {name: value for name, value in (("steps", steps), ("guidance", guidance)) if value is not None}
+    given: dict[str, Any] = {
+        name: value for name, value in (("steps", steps), ("guidance", guidance)) if value is not None
+    }
     if kind == "pointvid":
         if not Path(source).is_file():
             raise PointVidError(f"method pointvid: {source} does not exist, expected a checkpoint")

@@ -64,7 +64,7 @@ def open_picture(
     Raises:
         PointVidError: missing, damaged, of a format Pillow does not know, or of more pixels than `MAX_PIXELS`.
     """
-    name = os.fspath(source) if name is None else name
+    name = str(source) if name is None else name
     with readable_picture(name, expected), Image.open(source) as image:
         width, height = image.size
         if width * height > MAX_PIXELS:
@@ -100,7 +100,7 @@ def read_picture(source: str | os.PathLike | io.BytesIO, name: str | None = None
         PointVidError: as `open_picture`.
     """
     with open_picture(source, name) as image:
-        return rgb8(image, os.fspath(source) if name is None else name)
+        return rgb8(image, str(source) if name is None else name)
 
 
 def rgb8(image: Image.Image, name: str) -> np.ndarray:

@@ -184,7 +184,7 @@ def _beside(path: Path, name: str) -> tuple[ClipSource, str]:
             facts = {"caption": plain_text(data, text.name)} if text.suffix == ".txt" else _facts(data, text.name)
     except PointVidError as error:
         problem = str(error)
-    files = {kind: str(found.resolve()) for kind, found in companions.items()}
+    files: dict[str, Any] = {kind: str(found.resolve()) for kind, found in companions.items()}
     return ClipSource(str(path.resolve()), name=printable(name), **facts, **files), problem
 
 

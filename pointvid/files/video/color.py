@@ -7,6 +7,7 @@ keeps its primaries and its curve: of BT.2020 without HDR the matrix is undone, 
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import av
 import numpy as np
@@ -57,7 +58,7 @@ class Converter:
                 f"{self._name}: colours are coded as {_UNKNOWN[matrix]}, expected RGB, BT.601, BT.709 or BT.2020; "
                 "encode it again"
             )
-        options = {}
+        options: dict[str, Any] = {}
         if not (frame.format.is_rgb or (matrix in _PLAIN and (not full or frame.format.name.startswith("yuvj")))):
             # Any other matrix and range for the target: they mean nothing for RGB, but only a difference is acted upon.
             options = {

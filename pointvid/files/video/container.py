@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 import av
+import av.container
 import av.error
+import av.video.stream
 import numpy as np
 
 from ...errors import PointVidError

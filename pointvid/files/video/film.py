@@ -13,6 +13,7 @@ import os
 import weakref
 from collections import deque
 from fractions import Fraction
+from typing import Any
 
 import av
 import av.error
@@ -79,6 +80,12 @@ class Film:
         if self._container is not None:
             self._container.close()
         self._forget()
+
+    # Of PyAV, None while the file is closed.
+    _container: Any
+    _track: Any
+    _decoder: Any
+    _packets: Any
 
     def _forget(self) -> None:
         self._container = self._track = self._decoder = self._packets = None

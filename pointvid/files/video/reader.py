@@ -9,6 +9,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -75,7 +76,7 @@ class VideoFile:
     ) -> None:
         self.name = "video" if isinstance(path, io.BytesIO) else os.fspath(path)
         _check_wishes(self.name, frames, size, start)
-        self._source = _open(path, self.name)
+        self._source: Any = _open(path, self.name)  # a Source; None once it is closed
         try:
             try:
                 pixels = self._begin(frames, start)

@@ -45,15 +45,19 @@ class Source(Protocol):
 
     def pixels(self, index: int) -> np.ndarray:
         """uint8 [H, W, 3], upright, square pixels."""
+        ...
 
     def close(self) -> None:
         """Let go of the file."""
+        ...
 
 
 class Pictures:
     """One picture, or a sequence of them at 25 frames a second."""
 
-    time_base, rate, lost = 1 / DEFAULT_RATE, DEFAULT_RATE, 0
+    time_base: Fraction = 1 / DEFAULT_RATE
+    rate: Fraction | None = DEFAULT_RATE
+    lost: int = 0
 
     def __init__(self, pictures: list[Any], name: str | None = None) -> None:
         self._pictures, self._name = pictures, name

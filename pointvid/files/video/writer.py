@@ -9,6 +9,7 @@ from fractions import Fraction
 from itertools import chain
 
 import av
+import av.container
 import numpy as np
 from torch import Tensor
 

@@ -56,7 +56,7 @@ class _SelfAttention(nn.Module):
         self.proj = nn.Linear(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.proj(_attend(*self.qkv(x).chunk(3, -1), self.heads))
+        return self.proj(_attend(*self.qkv(x).chunk(3, -1), heads=self.heads))
 
 
 class _Exchange(nn.Module):
@@ -94,7 +94,7 @@ class _Message(nn.Module):
 
     def forward(self, x: Tensor, source: Tensor) -> Tensor:
         parts = (self.q_proj(x), self.k_proj(source), self.v_proj(source))
-        message = _attend(*(part[None] for part in parts), self.heads)[0]
+        message = _attend(*(part[None] for part in parts), heads=self.heads)[0]
         message = self.norm1(self.merge(message))
         return x + self.norm2(self.mlp(torch.cat((x, message), -1)))
 
