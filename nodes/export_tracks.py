@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from comfy_api.latest import io
-
 from . import types
 from .host import file_3d, host_progress, output_file
+from .host_api import io
 from .inputs import filename_prefix
 
 # The library's list without json, which has a node of its own; written out, as loading the pack reads no library.
@@ -83,7 +82,7 @@ class ExportTracks(io.ComfyNode):
                 ),
             ],
             outputs=[
-                types.File3DAny.Output(
+                types.File3DScene.Output(
                     display_name="model_3d",
                     tooltip="The scene for 3D nodes; of ply its first frame. Formats from npz on are not scenes.",
                 ),

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 
-from comfy_api.latest import io
-
 from . import types
 from .host import compute_device, file_3d, host_progress, temp_file
+from .host_api import io
 
 
 class PointCloudPreview(io.ComfyNode):

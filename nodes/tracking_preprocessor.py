@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from comfy_api.latest import io
-
 from . import types
 from .host import compute_device, host_progress
+from .host_api import io
 from .inputs import depth_inputs, fps_input
 
 if TYPE_CHECKING:

@@ -220,8 +220,8 @@ def _queries(settings: TrackSettings, follower: Tracker, size: tuple[int, int], 
     if not len(inside):
         pixels = int(mask.sum())
         raise NothingToFollow(
-            f"none of the {len(points)} points of the grid lies in the mask of {pixels} pixels; ask for a finer grid or "
-            "more random points"
+            f"none of the {len(points)} points of the grid lies in the mask of {pixels} pixels; ask for a finer grid "
+            "or more random points"
         )
     return inside
 
