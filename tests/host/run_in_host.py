@@ -152,7 +152,11 @@ async def load(comfyui: Path, pack: Path) -> dict:
 def describe(node) -> dict:
     """What /object_info would say of the node, after the host's own check of its schema."""
     if not hasattr(node, "GET_SCHEMA"):  # one of core's older nodes
-        return {"input": node.INPUT_TYPES(), "output_node": getattr(node, "OUTPUT_NODE", False)}
+        return {
+            "input": node.INPUT_TYPES(),
+            "output": list(node.RETURN_TYPES),
+            "output_node": getattr(node, "OUTPUT_NODE", False),
+        }
     node.GET_SCHEMA().validate()
     return node.GET_NODE_INFO_V1()
 
