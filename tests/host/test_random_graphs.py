@@ -1,4 +1,4 @@
-"""Random graphs of the nodes of the pack and of core: each runs, or ends in one line that names an input of the node."""
+"""Random graphs of the pack's nodes and core's: each runs, or ends in one line that names an input of the node."""
 
 from __future__ import annotations
 
