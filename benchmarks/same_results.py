@@ -99,7 +99,7 @@ PERCEPTION = {
     "info": f"pointvid info {DEMO}",
     "info_video": f"pointvid info {CLIP}/clip.mp4",
     "view": f"pointvid view {DEMO} --out view/page.html --no-open",
-    "inspect": f"pointvid inspect {ASSETS}/pointvid-small.safetensors --tensors",
+    "info_model": f"pointvid info {ASSETS}/pointvid-small.safetensors --tensors",
     "generate": f"pointvid generate {ASSETS}/pointvid-small.safetensors --image {ASSETS}/start.png --out generate "
     "--prompt blue --negative-prompt red --steps 3 --guidance 2 --seed 7 --frames 8",
     "build": "training.build_dataset list.csv --out build --set clip.size=[96,128] clip.frames=8 clip.fps=null "
@@ -152,7 +152,7 @@ TRAINING = {
     "convert_to": "pointvid convert stage2/model.safetensors diffusers",
     "convert_back": "pointvid convert diffusers back.safetensors --dtype bf16 --size 64x64 --frames 4 --far 20",
     "convert_unet": "pointvid convert diffusers unet.safetensors --unet-only --entry-attention channel",
-    "inspect_back": "pointvid inspect back.safetensors",
+    "info_back": "pointvid info back.safetensors",
     "refused_key": f"{STAGE1} out=refused optimizer.rl=1",
     "refused_start": f"{STAGE2} model.checkpoint=back.safetensors out=refused",
 }

@@ -110,15 +110,18 @@ class ExportTracks(io.ComfyNode):
         from comfy_execution.graph_utils import ExecutionBlocker
 
         from ..pointvid.export.registry import FORMATS, format_named
-        from .images import ImageFrames
+        from .images import ImageFrames, check_clip
 
+        video = None if image is None else ImageFrames(image)
+        if format == "html":
+            check_clip(video, tracks.num_frames, "tracks")
         chosen = format_named(format)
         path, saved = output_file(filename_prefix, chosen.suffix)
         chosen.write(
             tracks,
             path,
             hidden=hidden_points,
-            video=None if image is None else ImageFrames(image),
+            video=video,
             points=max_tracks,
             size=(height or tracks.image_size[0], width or tracks.image_size[1]),
             first_frame=first_frame,

@@ -23,7 +23,8 @@ class FillTracks(io.ComfyNode):
                 types.PointTracks.Input("tracks", tooltip="Sparse tracks of the clip, best smoothed before."),
                 io.Mask.Input(
                     "mask",
-                    tooltip="Foreground of the first frame. A mask of another size is resized; the masks of a batch are objects.",
+                    tooltip="Foreground of the first frame. A mask of another size is resized; the masks of a "
+                    "batch are objects.",
                 ),
                 io.Combo.Input(
                     "interpolation",

@@ -1,7 +1,7 @@
 """The host's MASK as the library's foreground of the first frame.
 
-A graph's habits are kept: a mask of another size is resized, Load Image's empty mask stands for none, and the masks of a
-batch are objects.
+A graph's habits are kept: a mask of another size is resized, Load Image's empty mask stands for none, and the masks of
+a batch are objects.
 """
 
 from __future__ import annotations

@@ -94,11 +94,12 @@ class PointCloudPreview(io.ComfyNode):
         from ..pointvid.export.glb import write_glb
         from ..pointvid.export.viewer_data import write_viewer_file
         from ..pointvid.points.spread import spread_out
-        from .images import ImageFrames, to_image
+        from .images import ImageFrames, check_clip, to_image
 
         progress = host_progress()
         video = None if image is None else ImageFrames(image)
         tracks = as_tracks(points, video, max_points)
+        check_clip(video, tracks.num_frames, "points")
         path, viewer = temp_file("tracks", ".pvt")
         # The viewer thins what it is given itself, and then says so.
         names = ("points", "compare")

@@ -13,6 +13,9 @@ from torch import Tensor
 
 from .errors import PointVidError
 
+FARTHEST = 1e9
+"""Pixels. Focal lengths and centres beyond it, or below its inverse, overflow in float32."""
+
 
 @dataclass(frozen=True)
 class Camera:
@@ -29,10 +32,12 @@ class Camera:
 
     def __post_init__(self) -> None:
         values = [torch.as_tensor(value, dtype=torch.float64) for value in self.intrinsics]
-        if not all(torch.isfinite(value).all() for value in values) or not all((f > 0).all() for f in values[:2]):
+        sane = all((value.abs() <= FARTHEST).all() for value in values)  # no number that is not finite is
+        if not sane or not all((f >= 1 / FARTHEST).all() for f in values[:2]):
             found = tuple(value.tolist() for value in values)
             raise PointVidError(
-                f"camera has intrinsics {found}, expected finite (fx, fy, cx, cy) in pixels with fx, fy > 0"
+                f"camera has intrinsics {found}, expected finite (fx, fy, cx, cy) in pixels with fx, fy > 0, "
+                f"none beyond {FARTHEST:g}"
             )
 
     @classmethod
@@ -57,7 +62,7 @@ class Camera:
         """(fx, fy, cx, cy), pixels."""
         return self.fx, self.fy, self.cx, self.cy
 
-    def resized(self, old: tuple[int, int], new: tuple[int, int]) -> Camera:
+    def resized(self, old: tuple[float, float], new: tuple[float, float]) -> Camera:
         """The same camera after its image was resized from `old` (H, W) to `new` (H, W); pixel centres at integers."""
         sy, sx = new[0] / old[0], new[1] / old[1]
         return Camera(self.fx * sx, self.fy * sy, (self.cx + 0.5) * sx - 0.5, (self.cy + 0.5) * sy - 0.5)

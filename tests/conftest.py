@@ -50,6 +50,14 @@ def comfyui() -> Path:
     return path
 
 
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch):
+    """A model hub in this process, `tests/model_hub.py`."""
+    from .model_hub import running
+
+    yield from running(monkeypatch)
+
+
 def not_installed(requirements: str) -> list[str]:
     """The packages without which the host does not start: those named above its "non essential" ones."""
     absent = []

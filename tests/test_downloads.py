@@ -1,139 +1,21 @@
-"""Downloads against a server in this process that answers as the model hub does, and misbehaves on request."""
+"""Downloads: taken up, checked, remembered, refused."""
 
 import hashlib
 import json
 import os
 import subprocess
 import sys
-import threading
-import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
 
 from pointvid.cli import main
 from pointvid.errors import PointVidError
 from pointvid.weights import download as downloads
-from pointvid.weights import remote
 from pointvid.weights.download import LOCK_FILE, download, look_up, read_lock
-from pointvid.weights.published import PUBLISHED, Published
+from pointvid.weights.published import PUBLISHED
 
 from .command_line import fails
-
-ROOT = Path(__file__).resolve().parents[1]
-LARGE = bytes(range(256)) * 9000  # 2.3 MB: several blocks
-SMALL = b'{"model_type": "zoedepth"}\n'
-ENTRY = Published(
-    "thing", "a thing", "MIT", 2_300_000, "things/one", "owner/thing", ("model.bin", "config.json"), ("extra.json",)
-)
-
-
-class Hub(ThreadingHTTPServer):
-    """Large files are redirected, with their SHA-256 in the redirect; small ones come with git's hash."""
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Answer)
-        self.files = {"model.bin": LARGE, "config.json": SMALL}
-        self.claimed_sha256 = self.claimed_size = None  # a lie, if any
-        self.tells_hashes = True
-        self.cut_after = []  # bytes after which each of the next answers breaks off
-        self.ignores_range = False
-        self.status = None
-        self.headers = {}  # of the next answers to GET, None to leave one out
-        self.early = 0  # bytes that a range begins before what was asked for
-        self.trickles = False
-        self.requests = []
-
-    @property
-    def address(self):
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class Answer(BaseHTTPRequestHandler):
-    def do_HEAD(self):
-        self.answer(body=False)
-
-    def do_GET(self):
-        self.answer(body=True)
-
-    def answer(self, body):
-        hub, name = self.server, self.path.rsplit("/", 1)[-1]
-        hub.requests.append((self.command, self.path, self.headers.get("Range")))
-        if hub.status or name not in hub.files:
-            self.send_error(hub.status or 404)
-            return
-        data = hub.files[name]
-        if name == "model.bin" and self.path.startswith("/owner/thing/resolve/"):
-            self.send_response(302)
-            self.send_header("Location", "/storage/model.bin")
-            if hub.tells_hashes:
-                self.send_header("X-Repo-Commit", "c" * 40)
-                self.send_header("X-Linked-Size", hub.claimed_size or str(len(data)))
-                self.send_header("X-Linked-Etag", f'"{hub.claimed_sha256 or hashlib.sha256(data).hexdigest()}"')
-            self.end_headers()
-            return
-        start = 0
-        wanted = self.headers.get("Range")
-        if wanted and not hub.ignores_range:
-            start = int(wanted.removeprefix("bytes=").rstrip("-"))
-            if start >= len(data):
-                self.send_error(416)
-                return
-            start -= min(start, hub.early)
-        headers = {"Content-Length": str(len(data) - start)}
-        if wanted and not hub.ignores_range:
-            headers["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
-        if hub.tells_hashes:
-            headers["ETag"] = f'"{hashlib.sha1(b"blob %d" % len(data) + bytes(1) + data).hexdigest()}"'
-            headers["X-Repo-Commit"] = "c" * 40
-        self.send_response(206 if "Content-Range" in headers else 200)
-        for key, value in (headers | (hub.headers if body else {})).items():
-            if value is not None:
-                self.send_header(key, value)
-        self.end_headers()
-        if body and hub.trickles:
-            for byte in data:
-                try:
-                    self.wfile.write(bytes([byte]))
-                except OSError:
-                    return
-                time.sleep(0.05)
-        elif body:
-            end = start + hub.cut_after.pop(0) if hub.cut_after and name == "model.bin" else len(data)
-            self.wfile.write(data[start:end])
-            if end < len(data):
-                self.wfile.flush()
-                self.connection.close()
-
-    def log_message(self, *_):
-        pass
-
-
-@pytest.fixture
-def hub(monkeypatch):
-    server = Hub()
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    monkeypatch.setenv("HF_ENDPOINT", server.address)
-    for name in downloads.OFFLINE:
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(downloads, "_PAUSE", 0.0)
-    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def gets(hub):
-    """Ranges of the large file that were asked for."""
-    return [wanted for method, path, wanted in hub.requests if method == "GET" and path == "/storage/model.bin"]
-
-
-def names(folder):
-    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+from .model_hub import ENTRY, LARGE, ROOT, SMALL, gets, names
 
 
 def test_files_arrive_whole_checked_and_remembered(hub, tmp_path):
@@ -286,167 +168,6 @@ def test_without_hashes_nothing_is_fetched_unless_trusted(hub, tmp_path):
     assert not (tmp_path / "things" / "one" / "model.bin").exists()
 
 
-def test_a_hash_is_believed_of_the_hub_alone(hub, tmp_path):
-    """Of a server that says nothing of commits a tag is any word; of another host in the redirects, anybody's."""
-    hub.tells_hashes = False
-    hub.files["model.bin"] = b"evil" * 1000
-    with pytest.raises(PointVidError, match="names no hash"):
-        download(ENTRY, tmp_path)
-    assert not any(path.startswith("/storage") for _, path, _ in hub.requests[:1])
-    assert names(tmp_path) == [f".{LOCK_FILE}.lock"]
-
-
-@pytest.mark.parametrize(
-    ("headers", "said"),
-    [
-        ({"Content-Type": "text/html; charset=utf-8"}, r"answers with a web page, not with the file"),
-        ({"Content-Encoding": "gzip"}, r"sends the file as gzip"),
-        ({"Content-Length": "7"}, r"sends 7 bytes, expected 2304000"),
-        ({"Content-Range": "bytes 5-2303999/2304000"}, r"sends 'bytes 5-2303999/2304000', expected bytes from 0 on"),
-        ({"Content-Range": "bytes 0-9/10"}, r"sends 'bytes 0-9/10', expected bytes from 0 on"),
-    ],
-)
-def test_an_answer_that_is_not_the_file_is_refused_at_once(hub, tmp_path, headers, said):
-    hub.headers = headers
-    with pytest.raises(PointVidError, match=said) as caught:
-        download(ENTRY, tmp_path)
-    assert "\n" not in str(caught.value)
-    assert len(gets(hub)) == 1
-    assert names(tmp_path) == [f".{LOCK_FILE}.lock"]
-
-
-@pytest.mark.parametrize("slice_as_200", [False, True])
-def test_a_range_that_begins_earlier_is_put_where_it_belongs(hub, tmp_path, slice_as_200):
-    hub.cut_after, hub.early = [1_000_000], 70_000
-    answer = Answer.send_response
-    if slice_as_200:
-        Answer.send_response = lambda self, status, *more: answer(self, 200 if status == 206 else status, *more)
-    try:
-        assert download(ENTRY, tmp_path)[0].fresh
-    finally:
-        Answer.send_response = answer
-    assert (tmp_path / "things" / "one" / "model.bin").read_bytes() == LARGE
-    assert len(gets(hub)) == 2
-
-
-def test_no_more_than_the_told_size_is_taken(hub, tmp_path):
-    hub.headers = {"Content-Length": None}
-    hub.claimed_sha256 = hashlib.sha256(LARGE).hexdigest()
-    seen = []
-    size = Answer.answer
-
-    def endless(self, body):
-        size(self, body)
-        if body and self.path.startswith("/storage"):
-            for _ in range(100):
-                try:
-                    self.wfile.write(bytes(1 << 20))
-                except OSError:
-                    return
-
-    Answer.answer = endless
-    try:
-        download(ENTRY, tmp_path, progress=lambda *step: seen.append(step))
-    finally:
-        Answer.answer = size
-    assert (tmp_path / "things" / "one" / "model.bin").read_bytes() == LARGE
-    assert max(done for done, *_ in seen) == len(LARGE)
-
-
-def test_a_server_that_trickles_ends(hub, tmp_path, monkeypatch):
-    monkeypatch.setattr(remote, "_TIMEOUT", 0.4)
-    hub.trickles = True
-    began = time.monotonic()
-    with pytest.raises(PointVidError, match=r"the server is too slow: nothing whole came in 0\.4 s after 0 of 2304000"):
-        download(ENTRY, tmp_path)
-    assert time.monotonic() - began < 20
-
-
-def test_https_stays_https(monkeypatch):
-    class Moved:
-        is_redirect = True
-
-        def __init__(self, to):
-            self.headers = {"Location": to}
-
-        def close(self):
-            pass
-
-    asked = []
-    for to in ("http://cdn.example/x", "ftp://cdn.example/x", "file:///etc/passwd"):
-
-        def request(method, url, to=to, **_):
-            asked.append(url)
-            return Moved(to)
-
-        monkeypatch.setattr("requests.request", request)
-        file = remote.RemoteFile("x", "https://hub.example/x", 10, "a" * 64, "c")
-        with pytest.raises(remote.Unreachable, match=f"redirects from https to {to.partition(':')[0]}") as caught:
-            list(remote.body(file, 0))
-        assert caught.value.final
-    assert set(asked) == {"https://hub.example/x"}
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        "nonsense",
-        "ftp://127.0.0.1",
-        "file:///tmp",
-        "http://",
-        "http://127.0.0.1:abc",
-        "http://[::1",
-        "http://a b",
-        "http://" + "ü" * 70,
-    ],
-)
-def test_a_mirror_that_is_no_address(tmp_path, monkeypatch, address):
-    monkeypatch.setenv("HF_ENDPOINT", address)
-    for name in downloads.OFFLINE:
-        monkeypatch.delenv(name, raising=False)
-    with pytest.raises(PointVidError, match=r"^HF_ENDPOINT is .*, expected an address like https://huggingface\.co$"):
-        look_up(ENTRY, tmp_path)
-
-
-@pytest.mark.parametrize("size", ["0", "-5", "abc", "\xb2", "9" * 5000])
-def test_a_size_that_is_none(hub, tmp_path, size):
-    hub.claimed_size = size
-    with pytest.raises(PointVidError, match="says that the file has '") as caught:
-        look_up(ENTRY, tmp_path)
-    assert len(str(caught.value)) < 300
-
-
-def test_several_downloads_of_one_file_do_not_collide(hub, tmp_path):
-    """Processes, as threads of one share the lock's owner."""
-    script = (
-        "import sys\nfrom pathlib import Path\n"
-        "from tests.test_downloads import ENTRY\nfrom pointvid.weights.download import download\n"
-        "print([file.fresh for file in download(ENTRY, Path(sys.argv[1]))])\n"
-    )
-    running = [
-        subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-        for _ in range(3)
-    ]
-    said = sorted(process.communicate(timeout=120)[0].strip() for process in running)
-    assert said == ["[False, False]", "[False, False]", "[True, True]"]
-    assert gets(hub) == [None]
-    assert (tmp_path / "things" / "one" / "model.bin").read_bytes() == LARGE
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="making links needs a right there")
-def test_links_are_not_written_through(hub, tmp_path):
-    folder = tmp_path / "things" / "one"
-    folder.mkdir(parents=True)
-    victim = tmp_path / "victim"
-    victim.write_text("precious", encoding="ascii")
-    part = folder / f".model.bin.{hashlib.sha256(LARGE).hexdigest()[:12]}.part"
-    for link in (part, tmp_path / f".{LOCK_FILE}.lock"):
-        link.symlink_to(victim)
-    download(ENTRY, tmp_path)
-    assert victim.read_text(encoding="ascii") == "precious"
-    assert (folder / "model.bin").read_bytes() == LARGE
-
-
 @pytest.mark.parametrize("name", downloads.OFFLINE)
 def test_offline_asks_nobody(hub, tmp_path, monkeypatch, name):
     monkeypatch.setenv(name, "1")
@@ -491,7 +212,7 @@ def test_a_disk_that_fills_up_keeps_the_part(hub, tmp_path):
     """A limit of the file's size stands for a full disk: writes beyond it fail likewise."""
     script = (
         "import resource, signal, sys\nfrom pathlib import Path\n"
-        "from tests.test_downloads import ENTRY\nfrom pointvid.weights.download import download\n"
+        "from tests.model_hub import ENTRY\nfrom pointvid.weights.download import download\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))\n"
         "download(ENTRY, Path(sys.argv[1]))\n"

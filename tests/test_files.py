@@ -176,6 +176,7 @@ def test_what_killed_runs_left_is_swept_and_nothing_else(tmp_path):
             SafetensorError('Error while serializing: IoError(Os { code: 13, kind: Denied, message: "x" })'),
             "Permission",
         ),
+        (SafetensorError("Error while serializing: I/O error: x (os error 28)"), "No space left"),
         (RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 704 vs 598"), "No space left"),
         (OSError(errno.ENOSPC, "No space left on device"), "No space left"),
     ],
@@ -185,6 +186,17 @@ def test_a_full_disk_is_one_line_whatever_wrote(tmp_path, error, said):
     with pytest.raises(PointVidError, match=line), atomic_path(tmp_path / "a.bin"):
         raise error
     assert entries(tmp_path) == []
+
+
+def test_an_error_inside_a_folder_names_where_the_file_was_to_be(tmp_path):
+    with (
+        pytest.raises(PointVidError) as caught,
+        atomic_folder(tmp_path / "clip") as folder,
+        atomic_path(folder / "a.bin"),
+    ):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert str(caught.value).startswith(f"cannot write {tmp_path / 'clip' / 'a.bin'}: No space left on device;")
+    assert ".part" not in str(caught.value)
 
 
 def test_other_errors_of_a_writer_are_its_own(tmp_path):

@@ -1,12 +1,8 @@
 """Blind pairs: made, served, answered and scored."""
 
-import csv
 import json
 import math
 import re
-import threading
-import urllib.error
-import urllib.request
 
 import numpy as np
 import pytest
@@ -19,7 +15,6 @@ from pointvid.study.answers import COLUMNS, append_answers, parse_answer, read_a
 from pointvid.study.make import page
 from pointvid.study.plan import QUESTIONS, find_videos, load_study, named_folders, plan_study
 from pointvid.study.score import score_study
-from pointvid.study.server import make_server
 from pointvid.study.statistics import clustered_interval, krippendorff_alpha, share
 
 from .command_line import fails
@@ -211,7 +206,7 @@ def test_a_folder_in_use_is_kept(made, capsys, tmp_path):
     assert "answers must not be mixed" in said
     assert "has no key.json" in fails(capsys, "study", "score", tmp_path)
     (folder / "key.json").write_text("{", encoding="utf-8")
-    assert "damaged" in fails(capsys, "study", "score", folder)
+    assert "key.json cannot be read" in fails(capsys, "study", "score", folder)
 
 
 # --- answers ---
@@ -341,97 +336,12 @@ def test_score_command(made, capsys, tmp_path):
     assert found["scores"][0]["alpha"] == pytest.approx(1 - 6 / ((36 - 18) / 5))
 
 
-# --- server ---
-
-
-@pytest.fixture
-def served(made):
-    study, folder = made
-    server = make_server(folder, port=0)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    yield study, folder, f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
-    thread.join(timeout=60)
-
-
-def post(url, value, kind="application/json"):
-    data = value if isinstance(value, bytes) else json.dumps(value).encode()
-    request = urllib.request.Request(url + "/answers", data, {"Content-Type": kind})
-    with urllib.request.urlopen(request, timeout=60) as response:
-        return json.load(response)
-
-
-def refused(action):
-    with pytest.raises(urllib.error.HTTPError) as error:
-        action()
-    return error.value.code, error.value.read().decode()
-
-
-def test_the_server_gives_the_page_and_nothing_else(served):
-    study, folder, url = served
-    with urllib.request.urlopen(url, timeout=60) as response:
-        assert response.read() == (folder / "page" / "index.html").read_bytes()
-    clip = f"/clips/{next(iter(study.clips))}.mp4"
-    with urllib.request.urlopen(url + clip, timeout=60) as response:
-        whole = response.read()
-    assert whole == (folder / "page" / clip[1:]).read_bytes()
-    for path in ("/key.json", "/../key.json", "/%2e%2e/key.json", "/answers.csv", "/clips/", "/clips/000000000000.mp4"):
-        assert refused(lambda path=path: urllib.request.urlopen(url + path, timeout=60))[0] == 404
-
-
 @pytest.mark.parametrize(
-    ("asked", "first", "last"),
-    [("bytes=0-1", 0, 1), ("bytes=10-", 10, None), ("bytes=-5", -5, None), ("bytes=3-99999999", 3, None)],
+    "change",
+    [{"trials": [{"id": "t1", "clips": ["x", "y"]}]}, {"methods": "ab"}, {"clips": []}, {"title": 5}, {"methods": []}],
 )
-def test_clips_come_in_ranges(served, asked, first, last):
-    study, folder, url = served
-    clip = f"clips/{next(iter(study.clips))}.mp4"
-    whole = (folder / "page" / clip).read_bytes()
-    request = urllib.request.Request(f"{url}/{clip}", headers={"Range": asked})
-    with urllib.request.urlopen(request, timeout=60) as response:
-        assert response.status == 206
-        assert response.read() == whole[first : None if last is None else last + 1]
-    request = urllib.request.Request(f"{url}/{clip}", headers={"Range": "bytes=99999999-"})
-    assert refused(lambda: urllib.request.urlopen(request, timeout=60))[0] == 416
-
-
-def test_answers_are_taken_checked_and_added(served):
-    study, folder, url = served
-    rows = [answer.row(study.id) for answer in prefer(study, "ours", "Ann")]
-    assert post(url, {"rows": rows[:5]}) == {"saved": 5}
-    assert post(url, {"rows": rows[5:]}) == {"saved": 10}
-    found, _ = read_answers([folder / "answers.csv"], study)
-    assert found == prefer(study, "ours", "Ann")
-    before = (folder / "answers.csv").read_bytes()
-    assert refused(lambda: post(url, {"rows": [rows[0], rows[1] | {"choice": "both"}]})) == (
-        400,
-        json.dumps({"error": "choice is 'both', expected 'left' or 'right'"}),
-    )
-    assert refused(lambda: post(url, b"{"))[0] == 400
-    assert refused(lambda: post(url, {"rows": rows}, "text/plain"))[0] == 415, "another site's page could send that"
-    assert (folder / "answers.csv").read_bytes() == before
-
-
-def test_many_raters_at_once(served):
-    study, folder, url = served
-
-    def rate(number):
-        for answer in prefer(study, "ours", f"rater {number}"):
-            post(url, {"rows": [answer.row(study.id)]})
-
-    threads = [threading.Thread(target=rate, args=(number,)) for number in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    with (folder / "answers.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert len(rows) == 6 * 15
-    assert len(read_answers([folder / "answers.csv"], study)[0]) == 6 * 15
-
-
-def test_a_port_in_use_is_told(served, capsys):
-    _, folder, url = served
-    assert "choose another --port" in fails(capsys, "study", "serve", folder, "--port", url.rsplit(":", 1)[1])
+def test_a_wrong_key_is_told_in_one_line(made, change):
+    study, folder = made
+    (folder / "key.json").write_text(json.dumps(study.as_dict() | change), encoding="utf-8")
+    with pytest.raises(PointVidError, match=r"key\.json"):
+        load_study(folder)

@@ -77,7 +77,9 @@ def test_points_that_are_nowhere_are_hidden_and_held(tmp_path):
     xyz = np.array(
         [[[nan, 0, 2], [1, 0, 2], [nan] * 3], [[0.2, 0, 2], [1, 0, -2], [0, 0, 0]], [[0, 0, 4], [2, 0, 2], [0, 0, -1]]]
     )
-    tracks = read_tapvid3d(by_hand(tmp_path / "a.npz", tracks_XYZ=xyz, visibility=np.ones((T, 3), bool)))
+    tracks = read_tapvid3d(
+        by_hand(tmp_path / "a.npz", tracks_XYZ=xyz, visibility=np.ones((T, 3), bool), queries_xyt=np.zeros((3, 3)))
+    )
     assert tracks.num_points == 2
     assert tracks.visible.tolist() == [[False, True], [True, False], [True, True]]
     assert torch.equal(tracks.uvd[0, 0], tracks.uvd[1, 0])
@@ -117,5 +119,6 @@ def test_wrong_content_is_named(tmp_path, changes, message):
         read_tapvid3d(by_hand(tmp_path / "a.npz", **changes))
 
 
-def test_files_without_queries_are_fine(tmp_path):
-    assert read_tapvid3d(by_hand(tmp_path / "a.npz", queries_xyt=None)).num_points == 2
+def test_queries_are_part_of_the_format(tmp_path):
+    with pytest.raises(PointVidError, match="lacks queries_xyt, it has fx_fy_cx_cy"):
+        read_tapvid3d(by_hand(tmp_path / "a.npz", queries_xyt=None))

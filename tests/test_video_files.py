@@ -16,7 +16,7 @@ import torch
 
 from pointvid.errors import PointVidError
 from pointvid.files.video import VideoFile, encode_mp4, read_clip, write_video
-from pointvid.files.video.timing import constant_rate
+from pointvid.files.video.timing import constant_rate, times_in_order
 
 from .small_videos import encode, ffmpeg, grey_ramp, level, levels, ramp_level
 
@@ -62,6 +62,19 @@ def test_times_that_cannot_be_are_bounded():
     assert len(rate([0, 40, 80, 2**62], Fraction(1, 10**9)).shown) == 4
     with pytest.raises(PointVidError, match=r"v: its 80001 frames are spread over .* expected at most 10000000"):
         rate([*range(40001), *(40000 + 500_000 * k for k in range(1, 40001))])
+
+
+def test_times_are_put_in_order():
+    def order(shown, decoded=()):
+        return times_in_order(shown, list(decoded) or [None] * len(shown)).tolist()
+
+    assert order([5, 9, 13, 17]) == [0, 4, 8, 12]
+    assert order([0, 4, 8, 4, 8, 20, 24]) == [0, 4, 8, 12, 16, 20, 24]  # two that went astray
+    assert order([0, 4, None, None, 16, 20]) == [0, 4, 8, 12, 16, 20]
+    assert order([*range(100, 200, 4), *range(100, 200, 4)]) == list(range(0, 200, 4))  # joined
+    assert order([0, 4, 8, 28, 32]) == [0, 4, 8, 28, 32]  # a still
+    assert order([1, 4, 2, 3, 9, 5], [0, 1, 2, 3, 8, None]) == [0, 1, 2, 3, 8, 9]  # times of decoding
+    assert order([None] * 3) == [0, 1, 2]
 
 
 @pytest.mark.parametrize("last", [10**10, 36_000_000])

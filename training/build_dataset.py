@@ -7,6 +7,7 @@ may look. Run it again after a kill, or with more inputs: what is done is kept.
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import sys
@@ -17,10 +18,13 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from pointvid.errors import PointVidError
+from pointvid.ending import add_debug, one_line
+from pointvid.files.atomic import atomic_path, writing
+from pointvid.files.pictures import printable
 
 from .builder.config import BuildDataset
 from .builder.inputs import Job, list_jobs
+from .builder.lock import lock_folder
 from .builder.models import described, hashes, resolve_device
 from .builder.on_ray import run_ray
 from .builder.overlap import run_here, run_one_after_another
@@ -30,7 +34,8 @@ from .builder.store import Store
 from .builder.workers import run_workers
 from .config import load_config, save_config
 
-REPORT = "report.html"
+REPORT, UNUSED = "report.html", "unused.jsonl"
+log = logging.getLogger(__name__)
 
 
 def build(inputs: list[Path], out: Path, config: BuildDataset, ray: str | None = None, show: bool = False) -> Store:
@@ -43,9 +48,25 @@ def build(inputs: list[Path], out: Path, config: BuildDataset, ray: str | None =
         PointVidError: inputs that cannot be listed, models that cannot be loaded, or an `out` that cannot be written
             or holds something else. What is wrong with a clip is never an error here.
     """
+    with writing(out):
+        out.mkdir(parents=True, exist_ok=True)
+    with lock_folder(out):
+        return _build(inputs, out, config, ray, show)
+
+
+def _build(inputs: list[Path], out: Path, config: BuildDataset, ray: str | None, show: bool) -> Store:
     models = {**described(config), "hashes": hashes(config)}
     settings = {"made_by": "training.build_dataset", **config.decisive(), **models}
-    store = Store(out, settings, list_jobs(inputs, config.videos, config.min_score), config.clips_in_shard)
+    unused: list[dict[str, str]] = []
+    jobs = list_jobs(
+        inputs, config.videos, config.min_score, lambda name, why: unused.append({"name": printable(name), "why": why})
+    )
+    store = Store(out, settings, jobs, config.clips_in_shard)
+    with atomic_path(out / UNUSED) as temporary:
+        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in unused)
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+    if unused:
+        log.warning("%d things in the inputs are not used; %s says which, and why", len(unused), out / UNUSED)
     save_config(config.without_secrets(), out / "config.yaml")
     waiting = store.waiting()
     with tqdm(total=store.total, initial=store.done, unit="clip", disable=not show) as bar:
@@ -107,19 +128,14 @@ def main() -> None:
     parser.add_argument(
         "--ray", nargs="?", const="", metavar="ADDRESS", help="on a Ray cluster; without ADDRESS one is started here"
     )
-    options = parser.parse_args()
+    add_debug(parser)
+    args = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    try:
-        config = read_config(options.config, options.set)
-        store = build(options.inputs, options.out, config, options.ray, show=sys.stderr.isatty())
-    except PointVidError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(1) from None
-    except KeyboardInterrupt:
-        print("stopped; run the same command again to go on", file=sys.stderr)
-        raise SystemExit(130) from None
+    with one_line(debug=args.debug, interrupted="stopped; run the same command again to go on"):
+        config = read_config(args.config, args.set)
+        store = build(args.inputs, args.out, config, args.ray, show=sys.stderr.isatty())
     print(summary(store))
-    print(f"wrote {options.out / 'manifest.json'}, {REPORT} shows them")
+    print(f"wrote {args.out / 'manifest.json'}, {REPORT} shows them")
 
 
 if __name__ == "__main__":

@@ -10,8 +10,9 @@ import argparse
 import json
 from pathlib import Path
 
+from pointvid.commands.arguments import number, whole
 from pointvid.diffusion.generator import Generator
-from pointvid.errors import PointVidError
+from pointvid.ending import add_debug, one_line
 from pointvid.files.atomic import atomic_path
 
 from .data.shards import Shards
@@ -27,27 +28,26 @@ def main() -> None:
     add("checkpoint", type=Path)
     add("--shards", type=Path, required=True, help="held-out clips")
     add("--against", type=Path, help="another checkpoint, e.g. stage 1's")
-    add("--clips", type=int, default=32, help="how many clips (default %(default)s)")
-    add("--steps", type=int, default=20, help="of sampling (default %(default)s)")
-    add("--guidance", type=float, default=3.0, help="default %(default)s")
+    add("--clips", type=whole(1, 10**6), default=32, help="how many clips (default %(default)s)")
+    add("--steps", type=whole(1, 100_000), default=20, help="of sampling (default %(default)s)")
+    add("--guidance", type=number(-1000, 1000), default=3.0, help="default %(default)s")
     add("--out", type=Path, help="folder of figures and clips")
-    options = parser.parse_args()
-    try:
-        _held_out(options)
-    except PointVidError as error:
-        raise SystemExit(f"error: {error}") from None
+    add_debug(parser)
+    args = parser.parse_args()
+    with one_line(debug=args.debug):
+        _held_out(args)
 
 
-def _held_out(options: argparse.Namespace) -> None:
-    shards, figures = Shards(options.shards), {}
-    for path in filter(None, (options.checkpoint, options.against)):
-        out = options.out / path.parent.name if options.out else None
+def _held_out(args: argparse.Namespace) -> None:
+    shards, figures = Shards(args.shards), {}
+    for path in filter(None, (args.checkpoint, args.against)):
+        out = args.out / path.parent.name if args.out else None
         figures[str(path)] = evaluate(
-            Generator.load(path), shards, options.clips, steps=options.steps, guidance=options.guidance, out=out
+            Generator.load(path), shards, args.clips, steps=args.steps, guidance=args.guidance, out=out
         )
         print(path, json.dumps(figures[str(path)], indent=1))
-    if options.out:
-        with atomic_path(options.out / "figures.json") as temporary:
+    if args.out:
+        with atomic_path(args.out / "figures.json") as temporary:
             temporary.write_text(json.dumps(figures, indent=1), encoding="utf-8")
 
 

@@ -263,6 +263,15 @@ def _log_plan(stage: Stage, trained: list[nn.Parameter], order: Order, ranks: in
     total = sum(parameter.numel() for parameter in stage.model.parameters())
     # float32 weight, gradient, two moments, and the average
     memory = count * 4 * (4 + bool(config.ema_decay)) / 2**30
+    for (frames, height, width), few in order.never_used.items():
+        log.warning(
+            "not used: %d samples of %dx%dx%d (TxHxW), fewer than the %d of a batch; lower batch_size to train on them",
+            few,
+            frames,
+            height,
+            width,
+            ranks * config.batch_size,
+        )
     log.info(
         "training %.2fM of %.2fM parameters (%.1f GiB of weights, gradients, moments and averages) on %d samples, "
         "%d batches of %d x %d an epoch",

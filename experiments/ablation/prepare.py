@@ -18,6 +18,7 @@ from accelerate import PartialState
 from pointvid.diffusion.bases import base_model
 from pointvid.diffusion.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from pointvid.diffusion.encoders import load_encoders
+from pointvid.ending import add_debug, one_line
 from pointvid.errors import PointVidError
 from pointvid.files.atomic import atomic_path
 from pointvid.files.sample import replace_points
@@ -135,20 +136,19 @@ def main() -> None:
     latents.add_argument("--ranks", type=int, default=1)
     for command in (points, latents):
         command.add_argument("--shards", type=Path, required=True)
-    options = parser.parse_args()
-    try:
-        if options.command == "points":
-            rewrite_points(options.shards, options.out, options.interpolation, options.spacing)
+    add_debug(parser)
+    args = parser.parse_args()
+    with one_line(debug=args.debug):
+        if args.command == "points":
+            rewrite_points(args.shards, args.out, args.interpolation, args.spacing)
         else:
-            if options.checkpoint:
-                start = load_checkpoint(options.checkpoint)
+            if args.checkpoint:
+                start = load_checkpoint(args.checkpoint)
             else:
-                start = make_small_model(load_config(SmallModel, options.model), load_vae(options.vae), seed=0)
-            encode_latents(options.shards, start, options.cache, options.rank, options.ranks)
-            with atomic_path(options.mark) as temporary:
+                start = make_small_model(load_config(SmallModel, args.model), load_vae(args.vae), seed=0)
+            encode_latents(args.shards, start, args.cache, args.rank, args.ranks)
+            with atomic_path(args.mark) as temporary:
                 temporary.write_text("latents encoded\n", encoding="utf-8")
-    except PointVidError as error:
-        raise SystemExit(f"error: {error}") from None
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from ..export.registry import FORMATS, format_named
-from .arguments import size
+from .arguments import size, whole
 
 HELP = "write tracks for 3D and compositing programs, as CSV, JSON or HTML"
 DETAILS = "\n".join(
@@ -35,13 +35,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--hidden", action="store_true", help="3D files: keep points where they are hidden or off screen"
     )
     parser.add_argument(
-        "--points", type=int, default=64, metavar="N", help="json, nuke, after_effects: how many paths (default: 64)"
+        "--points",
+        type=whole(1, 10**6),
+        default=64,
+        metavar="N",
+        help="json, nuke, after_effects: how many paths (default: 64)",
     )
-    parser.add_argument("--frames", type=int, metavar="N", help="json: stretch the motion to so many frames")
+    parser.add_argument(
+        "--frames", type=whole(1, 10_000), metavar="N", help="json: stretch the motion to so many frames"
+    )
     parser.add_argument(
         "--size", type=size, metavar="WxH", help="json, nuke, after_effects: scale positions to a picture of this size"
     )
-    parser.add_argument("--first-frame", type=int, default=1, metavar="N", help="nuke: number of frame 1 (default: 1)")
+    parser.add_argument(
+        "--first-frame",
+        type=whole(-(10**6), 10**7),
+        default=1,
+        metavar="N",
+        help="nuke: number of frame 1 (default: 1)",
+    )
 
 
 def run(args: argparse.Namespace) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 
 HELP = "say what a file holds: tracks, a sample, shards, a video, a model"
@@ -20,7 +21,7 @@ EXAMPLES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("file", metavar="FILE", help="a track file, a sample, shards or their folder, a video, a model")
-    parser.add_argument("--verify", action="store_true", help="compare shards with the hashes in their manifest")
+    parser.add_argument("--verify", action="store_true", help="check every shard and sample")
     parser.add_argument("--json", action="store_true", help="of a checkpoint: print its metadata as JSON")
     parser.add_argument("--tensors", action="store_true", help="of a .safetensors file: also list every tensor")
 
@@ -76,19 +77,22 @@ def _shard_rows(folder: Path, verify: bool) -> list[tuple[str, object]]:
     from ..files.manifest import read_manifest, verify_shards
     from .terminal import file_size
 
-    shards = (verify_shards if verify else read_manifest)(folder)["shards"].values()
+    manifest = (verify_shards if verify else read_manifest)(folder)
+    unlisted = sorted(path.name for path in folder.glob("*.tar") if path.name not in manifest["shards"])
+    shards = manifest["shards"].values()
     return [
         ("shards", len(shards)),
         ("samples", sum(len(record["samples"]) for record in shards)),
         ("size", file_size(sum(record["bytes"] for record in shards))),
         ("verified", "yes, every hash is as the manifest has it" if verify else "no, --verify reads every shard"),
+        *(("not used", f"{name}, the manifest does not list it") for name in unlisted),
     ]
 
 
 def _sample_rows(path: str) -> list[tuple[str, object]]:
     from ..files.sample import read_sample
 
-    captions = _shard_captions(path)
+    captions = list(_shard_captions(path))
     if len(captions) > 1:
         shown = [(key, caption or "no caption") for key, caption in captions[:10]]
         return [("samples", len(captions)), *shown, *([("...", "")] if len(captions) > 10 else [])]
@@ -106,17 +110,16 @@ def _sample_rows(path: str) -> list[tuple[str, object]]:
     ]
 
 
-def _shard_captions(path: str) -> list[tuple[str, str]]:
-    """(key, caption) of every sample in a tar; empty where it cannot be read, which `read_sample` then explains."""
-    import json
-    import tarfile
+def _shard_captions(path: str) -> Iterator[tuple[str, str]]:
+    """(key, caption) of every sample in a tar."""
+    from ..files.document import Maybe, parse_document
+    from ..files.tar import read_member, tar_members
 
-    try:
-        with tarfile.open(path, "r:") as archive:
-            facts = [entry for entry in archive if entry.name.endswith(".json")]
-            return [(e.name.removesuffix(".json"), json.load(archive.extractfile(e)).get("caption")) for e in facts]
-    except (OSError, tarfile.TarError, ValueError, AttributeError):
-        return []
+    for member in tar_members(Path(path), path):
+        if member.name.endswith(".json"):
+            what, expected = f"{path}: {member.name}", "a sample's facts"
+            facts = parse_document(read_member(Path(path), member, what), what, expected, {"caption?": Maybe(str)})
+            yield member.name.removesuffix(".json"), facts.get("caption") or ""
 
 
 def _video_rows(path: str) -> list[tuple[str, object]]:
@@ -137,13 +140,13 @@ def _print_model(path: Path, as_json: bool, list_tensors: bool) -> None:
     from math import prod
 
     from ..diffusion.checkpoint import NETWORK_PREFIX, PART_PREFIXES, CheckpointInfo, inspect_file
-    from ..weights.read import reading
+    from ..files.readable import readable
     from .terminal import table
 
     metadata, tensors = inspect_file(path)
     mine = {key.removeprefix("pointvid."): value for key, value in metadata.items() if key.startswith("pointvid.")}
     if as_json:
-        with reading(path, "metadata as `pointvid convert` or training writes it"):
+        with readable(path.name, "metadata as `pointvid convert` or training writes it"):
             print(json.dumps({key: json.loads(value) for key, value in mine.items()}, indent=1))
         return
     if mine:

@@ -10,6 +10,7 @@ from pathlib import Path
 from torch import Tensor
 
 from ..errors import PointVidError
+from ..files.npz import npz_names
 from ..files.sample import read_sample
 from ..files.tapvid3d import read_tapvid3d, read_tapvid3d_video
 from ..files.track_file import load_tracks
@@ -100,7 +101,4 @@ def read_points(path: str, video: str | None, progress: Progress) -> Measurable:
 
 def _is_tapvid3d(path: str) -> bool:
     """Whether an npz holds TAPVid-3D's arrays; what is no npz at all is for the reader of track files to refuse."""
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return "tracks_XYZ.npy" in archive.namelist()
+    return Path(path).is_file() and zipfile.is_zipfile(path) and "tracks_XYZ" in npz_names(Path(path), "tracks file")

@@ -14,6 +14,7 @@ from ..export.glb import write_glb
 from ..export.html import write_html
 from ..export.ply import write_ply_sequence
 from ..files.atomic import atomic_folder, atomic_path
+from ..files.document import json_text
 from ..files.track_file import save_tracks
 from ..files.video import VideoFile, write_video
 from ..progress import Progress
@@ -85,7 +86,7 @@ def extend_report(path: Path, **entries: object) -> None:
 
 def _write_json(path: Path, report: dict) -> None:
     with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        temporary.write_text(json_text(report, indent=2) + "\n", encoding="utf-8")
 
 
 def _bytes(path: Path) -> int:

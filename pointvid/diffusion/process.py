@@ -166,11 +166,8 @@ class Diffusion(Process):
     num_train_timesteps: int = 1000
 
     def __post_init__(self) -> None:
-        for name, allowed in (
-            ("prediction_type", ("v_prediction", "epsilon")),
-            ("beta_schedule", get_args(BetaSchedule)),
-            ("timestep_spacing", get_args(Spacing)),
-        ):
+        choices = {"beta_schedule": get_args(BetaSchedule), "timestep_spacing": get_args(Spacing)}
+        for name, allowed in ({"prediction_type": ("v_prediction", "epsilon")} | choices).items():
             if getattr(self, name) not in allowed:
                 raise PointVidError(f"schedule: {name} is {getattr(self, name)!r}, expected one of {allowed}")
         if self.zero_terminal_snr and self.prediction_type == "epsilon":
@@ -323,9 +320,9 @@ class Flow(Process):
         """
         if config.get("use_dynamic_shifting", False):
             raise PointVidError("schedule: use_dynamic_shifting is on, expected a flow scheduler with a fixed shift")
-        shift = config.get("flow_shift", config.get("shift", 1.0))
-        share = config.get("uniform_share", cls.uniform_share)
-        return cls(float(shift), float(share), config.get("num_train_timesteps", 1000))
+        shift = float(config.get("flow_shift", config.get("shift", 1.0)))
+        share = float(config.get("uniform_share", cls.uniform_share))
+        return cls(shift, share, config.get("num_train_timesteps", 1000))
 
     def to_diffusers(self) -> dict[str, Any]:
         """Of a FlowMatchEulerDiscreteScheduler."""

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from ..errors import PointVidError
+from ..files.pictures import printable
 from ..report.page import data_url, render, write_page
 from ..tracks import PointTracks
 from .viewer_data import viewer_bytes
@@ -38,6 +39,7 @@ def write_html(
     Raises:
         PointVidError: as `viewer_bytes`; or the installation lacks the viewer's files.
     """
+    title = printable(title)  # a file's name need not be text
     write_page(path, _TEMPLATE, **_values(viewer_bytes(tracks, video, compare, title=title, **options), title))
 
 

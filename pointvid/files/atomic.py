@@ -21,7 +21,7 @@ _STALE = 24 * 3600.0
 """Seconds after which a part is taken for left over, where its process cannot be asked for."""
 
 # What libraries that have errors of their own say of a disk: safetensors a number, torch only where it noticed.
-_NUMBER = re.compile(r"\bOs \{ code: (\d+)")
+_NUMBER = re.compile(r"\bOs \{ code: (\d+)|\(os error (\d+)\)")
 _TORCH = re.compile(r"PytorchStreamWriter|inline_container|unexpected pos \d+")
 _PART = re.compile(r"\..*\.([0-9a-f]{8})-([0-9a-f]{1,8})-[0-9a-f]{6}\.part", re.DOTALL)
 _OLD_PART = re.compile(r"\..*\.[0-9a-f]{8}\.part(\.\w+)?", re.DOTALL)  # as versions up to 0.2 named them
@@ -37,20 +37,25 @@ def writing(path: str | os.PathLike) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        found = _NUMBER.search(str(error))
-        if isinstance(error, OSError):
-            reason = error.strerror or str(error)
-        elif found:
-            reason = os.strerror(int(found[1]))
-        elif isinstance(error, RuntimeError) and _TORCH.search(str(error)):
-            reason = os.strerror(errno.ENOSPC)
-        elif type(error) is ValueError and "null" in str(error):
-            reason = "its name holds a null character"
-        else:
+        reason = disk_reason(error)
+        if reason is None:
             raise
         raise PointVidError(
             f"cannot write {path}: {reason}; expected a writable folder with free space, choose another one"
         ) from error
+
+
+def disk_reason(error: Exception) -> str | None:
+    """What the disk or the name of a file is to blame for, in a few words; None for other errors."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    if found := _NUMBER.search(str(error)):
+        return os.strerror(int(found[1] or found[2]))
+    if isinstance(error, RuntimeError) and _TORCH.search(str(error)):
+        return os.strerror(errno.ENOSPC)
+    if type(error) is ValueError and "null" in str(error):
+        return "its name holds a null character"
+    return None
 
 
 @contextmanager
@@ -100,7 +105,10 @@ def atomic_folder(path: str | os.PathLike, own: str = "") -> Iterator[Path]:
         with _part(path.parent if whole else path, path.name) as part:
             new, old = part / "new", part / "old"
             new.mkdir()
-            yield new
+            try:
+                yield new
+            except PointVidError as error:  # of a file inside, whose place is to be
+                raise type(error)(str(error).replace(str(new), str(path))) from error
             for file in new.rglob("*"):
                 if file.is_file():
                     _flush(file)

@@ -13,9 +13,12 @@ from ..camera import Camera
 from ..depth import Depth
 from ..errors import PointVidError
 from ..framing import Framing
+from .npz import npz_names, read_npz
 from .pictures import natural_order, open_picture
+from .readable import readable
 
 METRES_PER_PNG_STEP = 0.001
+FARTHEST = 1e12  # metres
 
 
 def read_depth(path: str | os.PathLike, frames: int, framing: Framing, first_frame: int = 0, every: int = 1) -> Depth:
@@ -48,23 +51,21 @@ def read_depth(path: str | os.PathLike, frames: int, framing: Framing, first_fra
             f"{path}: depth is {size[0]}x{size[1]}, clip is {expected[0]}x{expected[1]} (HxW); "
             "expected the size of the clip file"
         )
-    wrong = ~(np.isfinite(depth) & (depth > 0))
+    farthest = min(FARTHEST, float(np.finfo(depth.dtype).max))
+    wrong = ~((depth > 0) & (depth <= farthest))
     if wrong.any():
         raise PointVidError(
             f"{path}: {wrong.sum()} of {wrong.size} depth values are NaN, infinite or not above 0, "
-            "expected metres above 0 everywhere; fill the holes first"
+            f"or beyond {FARTHEST:g}; expected metres above 0 everywhere; fill the holes first"
         )
     maps = framing.nearest(torch.from_numpy(np.array(depth, dtype=np.float32)))
-    return Depth(maps[::every], "metric", _camera(path, framing))
+    return Depth(maps[::every], "metric", None if path.is_dir() else _camera(path, framing))
 
 
 def _camera(path: Path, framing: Framing) -> Camera | None:
-    if path.is_dir() or path.suffix.lower() != ".npz":
+    if path.suffix.lower() != ".npz" or "intrinsics" not in npz_names(path, "depth file"):
         return None
-    with np.load(path, allow_pickle=False) as archive:
-        if "intrinsics" not in archive.files:
-            return None
-        values = archive["intrinsics"]
+    values = read_npz(path, "depth file", ["intrinsics"])["intrinsics"]
     if values.shape != (4,) or values.dtype.kind not in "fi":
         raise PointVidError(
             f"{path}: intrinsics is {values.dtype} {list(values.shape)}, expected (fx, fy, cx, cy) in pixels"
@@ -73,18 +74,17 @@ def _camera(path: Path, framing: Framing) -> Camera | None:
 
 
 def _read_array(path: Path) -> np.ndarray:
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-        if isinstance(array, np.lib.npyio.NpzFile):
-            with array as archive:
-                name = archive.files[0] if len(archive.files) == 1 else "depth"
-                if name not in archive.files:
-                    raise PointVidError(f"{path} holds {archive.files}, expected an array named 'depth'")
-                array = archive[name]
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise PointVidError(
-            f"{path} cannot be read as depth, expected .npz or .npy of float metres [T, H, W] or a folder of PNGs"
-        ) from error
+    if not path.is_file():
+        raise PointVidError(f"{path} is no file, expected depth as .npz, .npy or a folder of 16-bit PNGs")
+    if zipfile.is_zipfile(path):
+        names = npz_names(path, "depth file")
+        name = names[0] if len(names) == 1 else "depth"
+        if name not in names:
+            raise PointVidError(f"{path} holds {', '.join(names)[:200]}, expected an array named 'depth'")
+        array = read_npz(path, "depth file", [name])[name]
+    else:
+        with readable(str(path), "depth as .npz or .npy of float metres [T, H, W] or a folder of PNGs"):
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
     if array.ndim != 3 or array.dtype.kind != "f":
         raise PointVidError(f"{path}: depth is {array.dtype} {list(array.shape)}, expected float metres [T, H, W]")
     return array

@@ -24,8 +24,9 @@ from torch import Tensor
 from ..camera import Camera
 from ..errors import PointVidError
 from ..tracks import PointTracks
+from .npz import npz_names, read_npz
 from .pictures import open_picture
-from .track_file import read_npz
+from .point_codec import MOST_PIXELS
 
 _KEYS = ("images_jpeg_bytes", "queries_xyt", "tracks_XYZ", "visibility", "fx_fy_cx_cy")
 
@@ -78,15 +79,22 @@ def read_tapvid3d_video(path: str | os.PathLike) -> Tensor:
 
 
 def _read(path: Path) -> dict[str, NDArray]:
-    arrays = read_npz(path, "TAPVid-3D file")
-    missing = [key for key in _KEYS if key not in arrays and key != "queries_xyt"]
+    arrays = read_npz(path, "TAPVid-3D file", _KEYS)
+    missing = [key for key in _KEYS if key not in arrays]
     if missing:
         advice = "; generate the files with video first" if missing == ["images_jpeg_bytes"] else ""
         raise PointVidError(
-            f"TAPVid-3D file {path} lacks {', '.join(missing)}, it has {', '.join(sorted(arrays))}{advice}"
+            f"TAPVid-3D file {path} lacks {', '.join(missing)}, it has "
+            f"{', '.join(sorted(npz_names(path, 'TAPVid-3D file')))[:200]}{advice}"
         )
     xyz, visibility = arrays["tracks_XYZ"], arrays["visibility"]
     images, intrinsics = arrays["images_jpeg_bytes"], arrays["fx_fy_cx_cy"]
+    queries = arrays["queries_xyt"]
+    if queries.shape != (*xyz.shape[1:2], 3) or queries.dtype.kind not in "fiu" or not np.isfinite(queries).all():
+        raise PointVidError(
+            f"TAPVid-3D file {path}: queries_xyt is {queries.dtype} {list(queries.shape)}, "
+            f"expected finite numbers {[*xyz.shape[1:2], 3]}"
+        )
     if xyz.ndim != 3 or xyz.shape[-1] != 3 or xyz.dtype.kind != "f" or len(xyz) == 0:
         raise PointVidError(
             f"TAPVid-3D file {path}: tracks_XYZ is {xyz.dtype} {list(xyz.shape)}, expected float [T, N, 3]"
@@ -118,4 +126,6 @@ def _nearest_true(there: Tensor) -> Tensor:
 def _jpeg(data: bytes, path: Path, t: int) -> Tensor:
     name = f"TAPVid-3D file {path}: frame {t}"
     with open_picture(io.BytesIO(data), name, expected="a JPEG for each frame") as image:
+        if image.width * image.height > MOST_PIXELS:
+            raise PointVidError(f"{name} is {image.height}x{image.width}, expected at most {MOST_PIXELS} pixels")
         return torch.from_numpy(np.array(image.convert("RGB")))

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from ..errors import PointVidError
 from ..files.atomic import atomic_path
+from ..files.document import json_text
 from ..files.web import NoAnswer, fetch
 
 INSTRUCTION = (
@@ -137,7 +138,7 @@ class ChatLabels:
             return
         self._known = {**_read_cache(self._cache_file), **self._known}  # another process may have written
         with atomic_path(self._cache_file) as path:
-            path.write_text(json.dumps(self._known, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            path.write_text(json_text(self._known, indent=1) + "\n", encoding="utf-8")
 
 
 class _Temporary(Exception):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 
 from ..errors import PointVidError
 from ..trackers.settings import TrackSettings
+from ..tracks import MOST_FPS
 
 TAKES = ("middle", "first")
 
@@ -32,12 +33,16 @@ class ClipSettings:
     max_upscale: float = 1.5
 
     def __post_init__(self) -> None:
-        if min(self.size) < 16:
-            raise PointVidError(f"clip.size is {list(self.size)}, expected (H, W) of at least 16 pixels")
-        if self.frames < 2:
-            raise PointVidError(f"clip.frames is {self.frames}, expected at least 2")
-        if self.fps is not None and not self.fps > 0:
-            raise PointVidError(f"clip.fps is {self.fps}, expected a number above 0, or null for every frame")
+        if not 16 <= min(self.size) <= max(self.size) <= 16384:
+            raise PointVidError(f"clip.size is {list(self.size)}, expected (H, W) of 16 to 16384 pixels")
+        if not 2 <= self.frames <= 10_000:
+            raise PointVidError(f"clip.frames is {self.frames}, expected 2 to 10000")
+        if self.fps is not None and not 0 < self.fps <= MOST_FPS:
+            raise PointVidError(
+                f"clip.fps is {self.fps}, expected a number above 0, up to {MOST_FPS:g}, or null for every frame"
+            )
+        if not 0 < self.max_upscale <= 1000:
+            raise PointVidError(f"clip.max_upscale is {self.max_upscale}, expected a number above 0, up to 1000")
         if self.take not in TAKES:
             raise PointVidError(f"clip.take is {self.take!r}, expected one of {', '.join(TAKES)}")
 

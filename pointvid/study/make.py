@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import PointVidError
 from ..files.atomic import atomic_folder
+from ..files.document import json_text
 from ..files.video import VideoFile, write_video
 from ..progress import Progress, silent
 from ..report.page import render
@@ -52,7 +52,7 @@ def make_study(
                 write_video(temporary / PAGE / CLIPS / f"{id}.mp4", video, fps or video.fps, CRF)
         progress(len(study.clips), len(study.clips), "encoding clips")
         (temporary / PAGE / "index.html").write_text(page(study), encoding="utf-8", newline="\n")
-        key = json.dumps(study.as_dict(), indent=1, ensure_ascii=False)
+        key = json_text(study.as_dict(), indent=1)
         (temporary / KEY).write_text(key + "\n", encoding="utf-8")
     return out
 

@@ -160,7 +160,7 @@ def track_points(
     queries = queries.to(first.device, torch.float32)
     found = follower.track(video, queries, depth, progress)
     uv = torch.cat((queries[None], found.uv[1:]))
-    visible = found.visible & on_screen(*uv.unbind(-1), size)
+    visible = found.visible & on_screen(*uv.unbind(-1), image_size=size)
     visible[0] = True
     if found.depth is None:
         uvd = lift_tracks(uv, visible, known.maps)

@@ -42,10 +42,13 @@ class TrackSettings:
     queries: Queries = "auto"
 
     def __post_init__(self) -> None:
-        if self.grid < 1 or self.extra < 0 or self.k < 1:
+        if not (1 <= self.grid <= 2000 and 0 <= self.extra <= 10**6 and 1 <= self.k <= 1000):
             raise PointVidError(
-                f"tracks: grid {self.grid}, extra {self.extra}, k {self.k}; expected at least 1, 0 and 1"
+                f"tracks: grid {self.grid}, extra {self.extra}, k {self.k}; "
+                "expected 1 to 2000, 0 to 1000000 and 1 to 1000"
             )
+        if not (0 <= self.tau <= 1000 and 0 <= self.tau_depth <= 1000):
+            raise PointVidError(f"tracks: tau {self.tau}, tau_depth {self.tau_depth}; expected frames, from 0 to 1000")
         if self.interpolation not in INTERPOLATIONS:
             raise PointVidError(
                 f"tracks.interpolation is {self.interpolation!r}, expected one of {', '.join(INTERPOLATIONS)}"

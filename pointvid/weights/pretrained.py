@@ -12,7 +12,7 @@ from typing import Any
 from torch import nn
 
 from ..errors import PointVidError
-from .read import reading
+from ..files.readable import readable
 
 CONFIG = "config.json"
 
@@ -36,7 +36,7 @@ def read_config(folder: str | PathLike, expected: str) -> dict[str, Any]:
     file = Path(folder) / CONFIG
     if not file.is_file():
         raise PointVidError(f"{folder} holds no {CONFIG}, expected {expected}")
-    with reading(file, expected):
+    with readable(file.name, expected):
         config = json.loads(file.read_text(encoding="utf-8"))
     if not isinstance(config, dict):
         raise PointVidError(f"{file} holds no JSON object, expected {expected}")
@@ -56,7 +56,7 @@ def load_pretrained(kind: str, folder: str | PathLike, expected: str) -> nn.Modu
     """
     read_config(folder, expected)  # before the seconds that importing transformers takes
     made = _class(kind)
-    with reading(folder, expected), _quiet():
+    with readable(Path(folder).name, expected), _quiet():
         model, report = made.from_pretrained(Path(folder), local_files_only=True, output_loading_info=True)
     # transformers fills what is missing with random numbers, and only logs it.
     lacking = sorted(map(str, [*report["missing_keys"], *report.get("mismatched_keys", [])]))
@@ -76,7 +76,7 @@ def load_processor(kind: str, folder: str | PathLike, expected: str) -> Any:
     """
     read_config(folder, expected)
     made = _class(kind)
-    with reading(folder, expected), _quiet():
+    with readable(Path(folder).name, expected), _quiet():
         return made.from_pretrained(Path(folder), local_files_only=True)
 
 

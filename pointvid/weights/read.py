@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -14,45 +12,8 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from ..errors import PointVidError
+from ..files.readable import readable
 from .check import check_keys
-
-
-@contextmanager
-def reading(path: str | PathLike, expected: str, name: str = "") -> Iterator[None]:
-    """Whatever a decoding library raises inside becomes one line.
-
-    safetensors, zip, pickle and torch have no common error, and a damaged file brings up nearly any: IndexError,
-    RecursionError, MemoryError of a size that it claims. Their texts go over many lines and give advice that is not
-    for the reader (torch: set weights_only=False), so only the first line of the short ones is passed on.
-
-    Args:
-        path: the file, for the message.
-        expected: what should be there, and what to do.
-        name: whose weights these are to be; starts the message.
-    Raises:
-        PointVidError: in place of any error but itself and an interruption.
-    """
-    try:
-        yield
-    except PointVidError:
-        raise
-    except Exception as error:
-        start = f"{name}: " if name else ""
-        raise PointVidError(
-            f"{start}{Path(path).name} cannot be read ({reason(error)}), expected {expected}"
-        ) from error
-
-
-def reason(error: Exception) -> str:
-    """Why a file of weights could not be read, in a few words."""
-    if isinstance(error, pickle.UnpicklingError):
-        return "a damaged pickle, or one that holds more than tensors"
-    if isinstance(error, MemoryError):
-        return "it claims more than the memory holds"
-    if isinstance(error, RecursionError):
-        return "it is nested without end"
-    words = " ".join((str(error).splitlines() or [""])[0].split())
-    return words[:160] or type(error).__name__
 
 
 def read_state_dict(path: str | PathLike | None, expected: str, name: str = "") -> dict[str, Tensor]:
@@ -71,7 +32,7 @@ def read_state_dict(path: str | PathLike | None, expected: str, name: str = "") 
     path = Path(path)
     if not path.is_file():
         raise PointVidError(f"{start}there is no file {path}, expected {expected}")
-    with reading(path, expected, name):
+    with readable(f"{start}{path.name}", expected):
         if path.suffix.lower() == ".safetensors":
             with safe_open(path, "pt") as file:
                 return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
@@ -90,7 +51,7 @@ def state_dict_keys(path: str | PathLike, expected: str) -> list[str]:
         PointVidError: the file cannot be read.
     """
     path = Path(path)
-    with reading(path, expected):
+    with readable(path.name, expected):
         if path.suffix.lower() == ".safetensors":
             with safe_open(path, "pt") as file:
                 return list(file.keys())

@@ -120,7 +120,7 @@ def test_decoder_gives_frames_and_trajectories(toy_host, joint):
     assert torch.equal(toy_host.probed("joined")["samples"], toy_host.probed("before")["samples"])
     mask = joint.info.point_range.decode_mask(points.movedim(-1, 1) * 2 - 1)
     assert mask.any()
-    assert torch.equal(toy_host.probed("point_map")["mask"], mask)
+    assert torch.equal(toy_host.probed("point_map")["objects"] != 0, mask)
     assert toy_host.probed("tracks")["uvd"].shape == (FRAMES, int(mask.sum()), 3)
     assert toy_host.probed("tracks")["fps"] == FPS
 

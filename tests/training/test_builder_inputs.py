@@ -4,11 +4,13 @@ import csv
 import io
 import json
 import tarfile
+from pathlib import Path
 
 import pytest
 
 from pointvid.errors import PointVidError
 from training.builder.inputs import Job, list_jobs, seconds
+from training.builder.lock import lock_folder
 
 
 @pytest.fixture
@@ -143,7 +145,7 @@ def test_webdataset_tars(tmp_path):
     assert Job.from_dict(json.loads(json.dumps(two.to_dict()))) == two
     (tmp_path / "shard.tar").write_bytes(b"garbage" * 200)
     (broken,) = list_jobs([tmp_path])
-    assert "is damaged or no tar" in broken.problem
+    assert "cannot be read" in broken.problem
 
 
 @pytest.mark.parametrize(
@@ -169,3 +171,53 @@ def test_times():
     for wrong in ("-1", "1:2:3:4", "", "nan:x"):
         with pytest.raises(ValueError, match="expected seconds"):
             seconds(wrong)
+
+
+def test_what_is_not_used_is_told(folder, tmp_path):
+    (folder / "notes.docx").touch()
+    (folder / "alone.txt").touch()
+    told = {}
+    jobs = list_jobs([folder], unused=lambda name, why: told.setdefault(Path(name).name, why))
+    used = {Path(job.source.video).name for job in jobs}
+    assert "is no video that is looked for" in told["notes.docx"]
+    assert "no video has this name" in told["alone.txt"]
+    assert not used & set(told)
+    every = {path.name for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")}
+    assert every == used | set(told)
+
+
+def test_rows_below_the_score_are_told(folder, tmp_path):
+    rows = [{"path": "videos/a.mp4", "caption": "one", "score": "0.2"}, {"path": "videos/a.mp4", "caption": "two"}]
+    told = []
+    (job,) = list_jobs(
+        [write_csv(tmp_path / "l.csv", rows)], min_score=0.5, unused=lambda name, why: told.append((name, why))
+    )
+    assert job.source.caption == "two"
+    assert [why for _, why in told] == ["its score 0.2 is below 0.5"]
+
+
+@pytest.mark.parametrize(
+    ("data", "caption"),
+    [("Wörter".encode(), "Wörter"), ("Wörter".encode("utf-8-sig"), "Wörter"), ("Wörter".encode("utf-16"), "Wörter")],
+)
+def test_captions_in_unicode_are_read(tmp_path, data, caption):
+    (tmp_path / "a.mp4").touch()
+    (tmp_path / "a.txt").write_bytes(data)
+    (job,) = list_jobs([tmp_path])
+    assert (job.source.caption, job.problem) == (caption, "")
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "shift_jis"])
+def test_captions_of_a_code_page_are_refused_by_name(tmp_path, encoding):
+    text = "Wörter" if encoding == "cp1252" else "猫が走る"
+    (tmp_path / "a.mp4").touch()
+    (tmp_path / "a.txt").write_bytes(text.encode(encoding))
+    (job,) = list_jobs([tmp_path])
+    assert job.source.caption == ""
+    assert "a.txt is not UTF-8" in job.problem
+
+
+def test_one_builder_a_folder(tmp_path):
+    with lock_folder(tmp_path), pytest.raises(PointVidError, match="another process"):
+        lock_folder(tmp_path)
+    lock_folder(tmp_path).close()

@@ -29,5 +29,6 @@ def test_info_verifies_a_folder_of_shards(shards_folder, tmp_path):
     assert info(folder).returncode == 0
     damaged = info(folder, "--verify")
     assert damaged.returncode == 2
-    assert "s-00001.tar: is damaged (sha256" in damaged.stderr
+    assert "s-00001.tar: is damaged, its SHA-256" in damaged.stderr
+    assert "s-00001.tar c" in damaged.stderr, "the sample is named"
     assert "expected a folder of shards" in info(shard, "--verify").stderr

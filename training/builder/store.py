@@ -4,6 +4,7 @@ that wait for their shard; a build that was killed goes on from there.
     manifest.json    shards, settings, counts, versions: what `training.data` reads
     clips-*.tar      shard n is made of block n of the plan, less its rejected clips
     rejected.jsonl   one line a rejected clip
+    unused.jsonl     what else the inputs hold, and why it is no clip
     plan.jsonl       every clip there is, in order, with its block
     .finished/       outcomes of clips whose block is not complete
 """
@@ -27,6 +28,7 @@ from typing import Any
 import pointvid
 from pointvid.errors import PointVidError
 from pointvid.files.atomic import atomic_path
+from pointvid.files.document import json_text
 from pointvid.files.manifest import MANIFEST, read_manifest
 from pointvid.files.revision import git_revision
 
@@ -95,7 +97,7 @@ class Store:
         else:
             with atomic_path(path.with_name(path.name + ".json")) as temporary:
                 reasons = [asdict(reason) for reason in outcome.reasons]
-                text = json.dumps({"reasons": reasons, "figures": outcome.figures}, ensure_ascii=False)
+                text = json_text({"reasons": reasons, "figures": outcome.figures})
                 temporary.write_text(text, encoding="utf-8")
         self._finished.add(outcome.key)
 
@@ -156,7 +158,7 @@ class Store:
         if plan != before:
             with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
                 for job, at in plan.values():
-                    file.write(json.dumps({**job.to_dict(), "block": at}, ensure_ascii=False) + "\n")
+                    file.write(json_text({**job.to_dict(), "block": at}) + "\n")
         return plan
 
     def _plan_by_block(self) -> Iterator[Iterator[str]]:
@@ -203,7 +205,7 @@ class Store:
         return {**self._plan[key][0].to_dict(), **outcome}
 
     def _append_rejections(self, lines: list[dict[str, Any]]) -> None:
-        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode()
+        text = "".join(json_text(line) + "\n" for line in lines).encode()
         try:
             with (self.out / REJECTED).open("ab") as file:
                 file.truncate(self._build["rejected_bytes"])

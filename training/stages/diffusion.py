@@ -147,7 +147,7 @@ class DiffusionStage(Stage):
         return make_small_model(small, load_vae(model.vae), self.config.seed)
 
     def _latents(self, folder: Path, points: bool, device: torch.device) -> Latents:
-        shards, info, state = Shards(folder), self.start.info, PartialState()
+        shards, info, state = Shards(folder, self.config.data.skip_damaged), self.start.info, PartialState()
         sizes = {entry.size for entry in shards.entries}
         wanted = (info.frames, *info.resolution)
         if sizes != {wanted}:

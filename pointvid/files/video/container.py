@@ -47,14 +47,16 @@ class Packets:
     """What demuxing alone says of a track.
 
     Attributes:
-        first: (pts, dts, size) of the first packet with data, to know it again.
+        order: (pts, size) of every packet with data, in the file's order, to know them again.
+        places: display time of a key frame -> where its packet is in `order`.
         times: int64 [n], display times of what should become visible, sorted; None where some have none.
         keys: int64 [k], sorted display times of its key frames, hidden ones too.
         count: how many packets should become visible, each one frame.
         doubtful: why only decoding tells which frames there are; empty if the times can be believed.
     """
 
-    first: tuple[int | None, int | None, int] | None
+    order: list[tuple[int | None, int]]
+    places: dict[int | None, int]
     times: np.ndarray | None
     keys: np.ndarray
     count: int
@@ -67,8 +69,6 @@ def readable(name: str) -> Iterator[None]:
     try:
         yield
     except (av.error.FFmpegError, EOFError, OSError, UnicodeError, ValueError) as error:
-        if isinstance(error, PointVidError):
-            raise
         reason = " ".join(str(getattr(error, "strerror", None) or error).split())
         raise PointVidError(
             f"{printable(name)} cannot be read ({reason}), expected a whole video file in a format FFmpeg knows; "
@@ -154,7 +154,7 @@ def _is_cover(track: av.video.stream.VideoStream, container: av.container.InputC
     if hasattr(track, "disposition"):
         return any(word in _disposition(track) for word in ("attached_pic", "timed_thumbnails"))
     codec = track.codec_context.name if track.codec_context else ""
-    return codec in _PICTURE_CODECS and bool(container.streams.audio) and (track.duration or 0) == 0
+    return codec in _PICTURE_CODECS and bool(container.streams.audio) and not track.average_rate
 
 
 def alpha_decoder(track: av.video.stream.VideoStream, name: str) -> av.VideoCodecContext | None:
@@ -183,41 +183,41 @@ def read_packets(container: av.container.InputContainer, track: av.video.stream.
     Frames that an edit list hides and VP8's frames for reference only are left out.
     """
     is_vp8 = track.codec_context.name == "vp8"
-    first, doubtful = None, ""
+    order: list[tuple[int | None, int]] = []
+    places: dict[int | None, int] = {}
     pts: list[int | None] = []
-    keys: list[int | None] = []
-    last = None
+    last, doubtful = None, ""
     with readable(name):
         for packet in container.demux(track):
             size = packet.size
             if not size:
                 continue
             time, decoding = packet.pts, packet.dts
-            if first is None:
-                first = time, decoding, size
-                if not packet.is_keyframe:
-                    doubtful = "it does not begin with a key frame"
+            is_key = packet.is_keyframe
+            if not order and not is_key:
+                doubtful = "it does not begin with a key frame"
             if last is not None and decoding is not None and decoding <= last:
                 doubtful = "its clock goes back"
             last = decoding
             if packet.is_corrupt:
                 doubtful = "some of it is damaged"
-            if packet.is_keyframe:  # a hidden one too: what is visible may build on it
-                keys.append(time)
+            if is_key:  # a hidden one too: what is visible may build on it
+                places[time] = len(order)
+            order.append((time, size))
             if not (packet.is_discard or (is_vp8 and not bytes(packet)[0] >> 4 & 1)):
                 pts.append(time)
-    if None in pts or None in keys:
-        return Packets(first, None, np.zeros(0, np.int64), len(pts), doubtful or "frames have no times")
+    if None in pts or None in places:
+        return Packets(order, places, None, np.zeros(0, np.int64), len(pts), doubtful or "frames have no times")
     shown = np.array(pts, np.int64)
     times = np.unique(shown)
     if len(times) < len(pts):
         doubtful = doubtful or "frames have one time"
     if track.codec_context.has_b_frames and container.format.name in _UNTIMED and (shown == times).all():
         doubtful = doubtful or "its times are of decoding"
-    sorted_keys = np.unique(np.array(keys, np.int64))
-    if len(times) and (not len(sorted_keys) or sorted_keys[0] > times[0]):
+    keys = np.array(sorted(places), np.int64)
+    if len(times) and (not len(keys) or keys[0] > times[0]):
         doubtful = doubtful or "it begins with frames that need earlier ones"
-    return Packets(first, times, sorted_keys, len(pts), doubtful)
+    return Packets(order, places, times, keys, len(pts), doubtful)
 
 
 def is_cut_short(source: str | io.BytesIO, name: str) -> bool:

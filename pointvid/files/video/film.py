@@ -13,7 +13,6 @@ import os
 import weakref
 from collections import deque
 from fractions import Fraction
-from itertools import pairwise
 
 import av
 import av.error
@@ -24,13 +23,14 @@ from ..pictures import MAX_PIXELS, printable
 from .color import Converter
 from .container import alpha_decoder, choose_track, is_cut_short, open_container, read_packets
 from .orientation import deinterlaced, display_matrix, square_pixels, upright
-from .timing import DEFAULT_RATE
+from .timing import DEFAULT_RATE, times_in_order
 
-# Where a seek is known to be one: in other formats frames are reached by decoding from the beginning.
-_SEEKABLE = {"mov", "matroska", "mpegts", "mpeg", "flv", "mxf", "asf", "avi", "ogg"}
+# Where a seek is known to be one: by an index, or by searching the file. In other formats all frames are reached by
+# decoding from the beginning.
+_INDEXED = {"mov", "matroska"}
+_SEARCHED = {"mpegts", "mpeg", "flv", "mxf", "asf", "avi", "ogg"}
 _MOST_FRAMES = 1_000_000_000  # a header that promises more is damaged itself
 _WORTH_A_SEEK = 48  # so many frames ahead a later key frame is looked for
-_MOST_REORDERED = 16  # places between decoding and showing, the most that H.264 and HEVC allow
 _UNSPECIFIED = (0, 2)  # AVColorTransferCharacteristic
 
 _films: weakref.WeakSet[Film] = weakref.WeakSet()
@@ -100,7 +100,9 @@ class Film:
         self.time_base: Fraction = self._track.time_base
         self.rate: Fraction | None = self._track.average_rate or self._track.guessed_rate
         self.times = np.arange(packets.count) if packets.times is None else packets.times
-        self._keys = packets.keys if not _SEEKABLE.isdisjoint(self._container.format.name.split(",")) else np.zeros(0)
+        formats = set(self._container.format.name.split(","))
+        self._is_indexed = bool(_INDEXED & formats)
+        self._keys = packets.keys if (_INDEXED | _SEARCHED) & formats else packets.keys[:0]
         self._by_number, self._counted, self._unclean, self.lost = False, False, 0, 0
         promised = packets.count
         if cut := is_cut_short(self._source, self._name):
@@ -140,9 +142,8 @@ class Film:
             return
         self._by_number, self._unclean, self._keys = True, begin, self._keys[:0]
         self.lost += self._complaints
-        known = shown if any(pts is not None for pts in shown) else [dts for _, dts in times[begin:end]]
-        self.times = _in_decoding_order(known)
-        if not any(time is not None for time in known):
+        self.times = times_in_order(shown, [dts for _, dts in times[begin:end]])
+        if not any(pts is not None or dts is not None for pts, dts in times[begin:end]):
             self.time_base = 1 / (self.rate or DEFAULT_RATE)
 
     # -- getting to a frame
@@ -209,7 +210,11 @@ class Film:
             if packet.is_keyframe and packet.size and packet.pts is not None:
                 if packet.pts > time:
                     return False
+                place = self._promised.places.get(packet.pts)
+                if place is None or self._promised.order[place] != (packet.pts, packet.size):
+                    return False
                 self._clean = packet.pts  # what is shown earlier builds on frames that were skipped
+                self._place = place + 1
                 self._decode(packet)
                 return True
             if packet.dts is not None and packet.dts > time:
@@ -218,11 +223,10 @@ class Film:
 
     def _restart(self) -> None:
         """Go to the very first packet, if need be by opening the file again."""
-        pts, dts, _ = self._promised.first or (None, None, 0)
-        time = dts if pts is None else pts
-        if len(self._keys) and time is not None and self._jump(time):
+        time = self._promised.order[0][0] if self._promised.order else None
+        if self._is_indexed and time is not None and self._jump(time):
             packet = next(self._packets, None)
-            if packet is not None and (packet.pts, packet.dts, packet.size) == self._promised.first:
+            if packet is not None and (packet.pts, packet.size) == self._promised.order[0]:
                 self._decode(packet)
                 return
         self._open()
@@ -242,7 +246,8 @@ class Film:
         self._decoder = alpha_decoder(self._track, self._name)
         self._packets = self._container.demux(self._track)
         self._waiting.clear()
-        self._at, self._ordinal, self._clean, self._complaints = -1, 0, None, 0
+        self._at, self._ordinal, self._complaints = -1, 0, 0
+        self._clean = self._place = None
 
     def _next(self) -> av.VideoFrame | None:
         """The next frame that comes out of the decoder; what it cannot decode is left out, as players do."""
@@ -253,6 +258,11 @@ class Film:
                 return None
             if packet is None:
                 return None
+            if self._place is not None and packet.size:
+                # After a search in the file, FFmpeg now and then gives packets other times than when it reads on.
+                if self._promised.order[self._place] != (packet.pts, packet.size):
+                    return None
+                self._place += 1
             self._decode(packet)
         return self._waiting.popleft()
 
@@ -270,19 +280,6 @@ class Film:
             f"{printable(self._name)}: frame {index} of {promised} cannot be decoded (damaged or truncated file), "
             "expected a whole video; copy or encode it again, or use fewer frames"
         )
-
-
-def _in_decoding_order(known: list[int | None]) -> np.ndarray:
-    """int64 [n], rising times of frames in the order in which they come, from what is known of each."""
-    if None not in known and len(set(known)) == len(known):
-        order = np.argsort(known)
-        if np.abs(order - np.arange(len(known))).max() <= _MOST_REORDERED:  # times of decoding: right, but mixed up
-            return np.array(known, np.int64)[order]
-    # Steps that go back or are missing become the usual one: a clock that jumps, files that were joined.
-    steps = [b - a if a is not None and b is not None and b > a else None for a, b in pairwise(known)]
-    good = [step for step in steps if step is not None]
-    usual = int(np.median(good)) if good else 1
-    return np.cumsum([0, *(usual if step is None else step for step in steps)], dtype=np.int64)[: len(known)]
 
 
 def _leave_to_parent() -> None:

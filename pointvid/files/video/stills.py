@@ -121,9 +121,8 @@ def open_pictures(source: str | io.BytesIO, name: str) -> Source | None:
     kind = picture_kind(source)
     if kind in ("GIF", "PNG", "WEBP"):
         return Animation(source, name)
-    if kind == "HEIF" and not _known_to_pillow(source):
-        return None
-    return Pictures([source], name) if kind else None
+    # Of the others FFmpeg knows variants that Pillow does not, such as TIFF with three channels of 16 bit.
+    return Pictures([source], name) if kind and _is_known_to_pillow(source) else None
 
 
 def _pictures_in(folder: Path) -> list[Path]:
@@ -150,7 +149,7 @@ def _numbered(pattern: Path) -> list[Path]:
     return [path for _, path in sorted(found)]
 
 
-def _known_to_pillow(source: str | io.BytesIO) -> bool:
+def _is_known_to_pillow(source: str | io.BytesIO) -> bool:
     try:
         with Image.open(source):
             return True

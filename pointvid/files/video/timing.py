@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 
@@ -13,6 +14,7 @@ MAX_PAUSE = 600.0  # seconds; a longer one is a jump of the clock, no still
 MAX_RATE = 1000.0  # frames a second, where times vary
 MAX_FRAMES = 10_000_000  # after resampling: 92 hours at 30 fps
 DEFAULT_RATE = Fraction(25)
+_MOST_ASTRAY = 16  # frames in a row whose times may be wrong before it is the clock that jumped
 USUAL_RATES = [Fraction(rate) for rate in (24, 25, 30, 48, 50, 60, 120)]
 USUAL_RATES += [Fraction(1000 * rate, 1001) for rate in (24, 30, 60, 120)]
 
@@ -79,6 +81,35 @@ def constant_rate(times: np.ndarray, time_base: Fraction, header: Fraction | Non
     steps = np.arange(count) * gap + times[0]
     shown = np.searchsorted(times, steps + 0.5, side="right") - 1
     return Index(times, shown, _simple(1 / (Fraction(gap) * time_base)))
+
+
+def times_in_order(shown: list[int | None], decoded: list[int | None]) -> np.ndarray:
+    """Rising times for frames in the order in which they come, where the file's own are missing or do not rise.
+
+    Args:
+        shown, decoded: what the file says of when each frame is shown and decoded. Times of decoding that rise are
+            right; times of showing are then missing, or guesses of FFmpeg.
+    Returns:
+        int64 [n], from 0. A few times that fit nowhere are put between their neighbours; where the clock jumps, or
+        files were joined, the next frame comes after the usual step.
+    """
+    stamps = [time for time in decoded if time is not None]  # the decoder's last frames have none
+    known = decoded if len(stamps) > 1 and all(a < b for a, b in pairwise(stamps)) else shown
+    rising = [b - a for a, b in pairwise(known) if a is not None and b is not None and b > a]
+    usual = float(np.median(rising)) if rising else 1.0
+    times, at = [0.0], 1
+    while at < len(known):
+        before = known[at - 1]
+        count, step = 1, usual
+        for ahead, time in enumerate(known[at : at + _MOST_ASTRAY], start=1):
+            if before is None or time is None or time <= before:
+                continue
+            if ahead == 1 or abs(time - before - usual * ahead) <= usual / 2:
+                count, step = ahead, (time - before) / ahead
+                break
+        times += [times[-1] + step * (k + 1) for k in range(count)]
+        at += count
+    return np.round(times[: len(known)]).astype(np.int64)
 
 
 def _frames_off(rate: Fraction, times: np.ndarray, tick: float) -> float:
