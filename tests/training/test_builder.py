@@ -318,7 +318,7 @@ def test_a_choice_of_queries_is_written_down_and_its_absence_is_not():
     [
         ("gates.min_track=5", "unknown key gates.min_track, did you mean gates.min_tracks?"),
         ("tracker.nam=x", "unknown key tracker.nam, did you mean tracker.name?"),
-        ("clip.frames=1", r"clip.frames is 1, expected at least 2"),
+        ("clip.frames=1", r"clip.frames is 1, expected 2 to 10000"),
         ("gates.max_jump=-1", "gates.max_jump is -1"),
         ("clip.take=last", "clip.take is 'last'"),
     ],
