@@ -52,34 +52,33 @@ def main() -> None:
         help="of the first clip; the next gets the next",
     )
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    add("--envs", type=Path, help="folder of the suites' environments; default OUT/envs")
-    add("--python", nargs="+", default=[], metavar="SUITE=PYTHON", help="use an environment that exists")
+    add("--python", nargs="+", default=[], metavar="SUITE=PYTHON", help="of an environment with the suite's libraries")
     add("--videophy-code", type=Path, help="clone of VideoPhy's repository")
     add("--videophy-weights", type=Path, help="folder of its rater's weights")
     add_debug(parser)
-    options = parser.parse_args()
-    with one_line(debug=options.debug):
-        _suites(options)
+    args = parser.parse_args()
+    with one_line(debug=args.debug):
+        _suites(args)
 
 
-def _suites(options: argparse.Namespace) -> None:
+def _suites(args: argparse.Namespace) -> None:
     """Clips of every method, then every suite on each; a suite that cannot run is a note, the others go on."""
-    items, out = _items(options), options.out
-    folders = _clips(options, items)
+    items, out = _items(args), args.out
+    folders = _clips(args, items)
     for name, folder in folders.items():
         length, height, width = check_clips(folder, items)
         print(f"{name}: {len(items)} clips of {length} frames, {width}x{height}")
-    pythons = dict(_pairs(options.python, "--python", tuple(SUITES)))
+    pythons = dict(_pairs(args.python, "--python", tuple(SUITES)))
     results, notes = {}, []
     for name, folder in folders.items():
         result = {"count": len(items), "scores": {}, "clips": {}, "versions": {}}
-        for suite in options.suite:
+        for suite in args.suite:
             places = Places(
                 out / name / suite,
-                options.envs or out / "envs",
+                out,
                 Path(pythons[suite]) if suite in pythons else None,
-                options.videophy_code,
-                options.videophy_weights,
+                args.videophy_code,
+                args.videophy_weights,
             )
             try:
                 scores = SUITES[suite](folder, items, places)
@@ -96,19 +95,19 @@ def _suites(options: argparse.Namespace) -> None:
     print(f"wrote {out / 'scores.html'}, scores.md, scores.json, sheet.mp4 and sheet.html")
 
 
-def _items(options: argparse.Namespace) -> list[Item]:
-    if (options.list is None) == (options.shards is None):
+def _items(args: argparse.Namespace) -> list[Item]:
+    if (args.list is None) == (args.shards is None):
         raise PointVidError("inputs come from --list or from --shards, expected one of them")
-    if options.list:
-        return read_items(options.list)[: options.clips]
-    return items_of_shards(options.shards, options.clips or 32, options.out / "inputs")
+    if args.list:
+        return read_items(args.list)[: args.clips]
+    return items_of_shards(args.shards, args.clips or 32, args.out / "inputs")
 
 
-def _clips(options: argparse.Namespace, items: list[Item]) -> dict[str, Path]:
+def _clips(args: argparse.Namespace, items: list[Item]) -> dict[str, Path]:
     """Folder of clips of every method, generated where they are not there yet."""
-    wanted = _pairs(options.method, "--method")
-    if options.checkpoint:
-        wanted = [("pointvid", f"pointvid:{options.checkpoint}"), *wanted]
+    wanted = _pairs(args.method, "--method")
+    if args.checkpoint:
+        wanted = [("pointvid", f"pointvid:{args.checkpoint}"), *wanted]
     if not wanted:
         raise PointVidError("there are no clips to score, expected CHECKPOINT or --method NAME=KIND:SOURCE")
     folders: dict[str, Path] = {}
@@ -119,13 +118,13 @@ def _clips(options: argparse.Namespace, items: list[Item]) -> dict[str, Path]:
         if kind == "videos":
             folders[name] = Path(source)
             continue
-        shape = {"size": options.size, "frames": options.frames, "fps": options.fps}
-        sampling = {"steps": options.steps, "guidance": options.guidance, "device": options.device}
+        shape = {"size": args.size, "frames": args.frames, "fps": args.fps}
+        sampling = {"steps": args.steps, "guidance": args.guidance, "device": args.device}
         method = make_method(kind, source, **shape, **sampling)
-        folders[name] = options.out / name / "clips"
+        folders[name] = args.out / name / "clips"
         with tqdm(total=len(items), unit="clip", desc=name) as bar:
             generate_clips(
-                method, items, folders[name], options.seed, lambda done, total, what, bar=bar: bar.update(done - bar.n)
+                method, items, folders[name], args.seed, lambda done, total, what, bar=bar: bar.update(done - bar.n)
             )
     return folders
 

@@ -62,7 +62,7 @@ class Camera:
         """(fx, fy, cx, cy), pixels."""
         return self.fx, self.fy, self.cx, self.cy
 
-    def resized(self, old: tuple[int, int], new: tuple[int, int]) -> Camera:
+    def resized(self, old: tuple[float, float], new: tuple[float, float]) -> Camera:
         """The same camera after its image was resized from `old` (H, W) to `new` (H, W); pixel centres at integers."""
         sy, sx = new[0] / old[0], new[1] / old[1]
         return Camera(self.fx * sx, self.fy * sy, (self.cx + 0.5) * sx - 0.5, (self.cy + 0.5) * sy - 0.5)

@@ -129,13 +129,13 @@ def main() -> None:
         "--ray", nargs="?", const="", metavar="ADDRESS", help="on a Ray cluster; without ADDRESS one is started here"
     )
     add_debug(parser)
-    options = parser.parse_args()
+    args = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    with one_line(debug=options.debug, interrupted="stopped; run the same command again to go on"):
-        config = read_config(options.config, options.set)
-        store = build(options.inputs, options.out, config, options.ray, show=sys.stderr.isatty())
+    with one_line(debug=args.debug, interrupted="stopped; run the same command again to go on"):
+        config = read_config(args.config, args.set)
+        store = build(args.inputs, args.out, config, args.ray, show=sys.stderr.isatty())
     print(summary(store))
-    print(f"wrote {options.out / 'manifest.json'}, {REPORT} shows them")
+    print(f"wrote {args.out / 'manifest.json'}, {REPORT} shows them")
 
 
 if __name__ == "__main__":

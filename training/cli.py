@@ -28,10 +28,10 @@ def run(kind: type[Strict], stage: str, description: str | None) -> None:
     parser.add_argument("override", nargs="*", help="key=value, as in optimizer.lr=1e-4 data.workers=0")
     parser.add_argument("--export-only", action="store_true", help="write the newest state's checkpoint and stop")
     add_debug(parser)
-    options = parser.parse_intermixed_args()
+    args = parser.parse_intermixed_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    with one_line(debug=options.debug):
-        config = load_config(kind, options.config, options.override)
+    with one_line(debug=args.debug):
+        config = load_config(kind, args.config, args.override)
         import torch
 
         from .loop import train
@@ -39,7 +39,7 @@ def run(kind: type[Strict], stage: str, description: str | None) -> None:
         module, _, name = stage.partition(":")
         made = getattr(import_module(f".stages.{module}", __package__), name)
         try:
-            path = train(made(config), options.export_only)
+            path = train(made(config), args.export_only)
         except torch.OutOfMemoryError as error:
             raise PointVidError(f"{OUT_OF_MEMORY} ({' '.join(str(error).split())[:200]})") from error
     print(f"wrote {path}")

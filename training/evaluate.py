@@ -33,21 +33,21 @@ def main() -> None:
     add("--guidance", type=number(-1000, 1000), default=3.0, help="default %(default)s")
     add("--out", type=Path, help="folder of figures and clips")
     add_debug(parser)
-    options = parser.parse_args()
-    with one_line(debug=options.debug):
-        _held_out(options)
+    args = parser.parse_args()
+    with one_line(debug=args.debug):
+        _held_out(args)
 
 
-def _held_out(options: argparse.Namespace) -> None:
-    shards, figures = Shards(options.shards), {}
-    for path in filter(None, (options.checkpoint, options.against)):
-        out = options.out / path.parent.name if options.out else None
+def _held_out(args: argparse.Namespace) -> None:
+    shards, figures = Shards(args.shards), {}
+    for path in filter(None, (args.checkpoint, args.against)):
+        out = args.out / path.parent.name if args.out else None
         figures[str(path)] = evaluate(
-            Generator.load(path), shards, options.clips, steps=options.steps, guidance=options.guidance, out=out
+            Generator.load(path), shards, args.clips, steps=args.steps, guidance=args.guidance, out=out
         )
         print(path, json.dumps(figures[str(path)], indent=1))
-    if options.out:
-        with atomic_path(options.out / "figures.json") as temporary:
+    if args.out:
+        with atomic_path(args.out / "figures.json") as temporary:
             temporary.write_text(json.dumps(figures, indent=1), encoding="utf-8")
 
 

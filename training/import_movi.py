@@ -119,10 +119,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--clips-in-shard", type=whole(1, 10**6), default=100)
     add_debug(parser)
-    options = parser.parse_args()
-    scenes = sorted(path.parent for path in options.folder.glob("*/metadata.json"))
-    if not scenes:
-        raise SystemExit(f"error: {options.folder} holds no */metadata.json, expected one folder a scene")
+    args = parser.parse_args()
 
     def rows(chosen: list[Path]) -> Iterator[tuple[str, dict[str, bytes], tuple[int, int, int]]]:
         for path in chosen:
@@ -130,12 +127,15 @@ def main() -> None:
             yield path.name.replace(".", "_"), encode_sample(sample), tuple(sample.video.shape[:3])
 
     manifest: dict = {"version": 1, "settings": {"made_by": "training.import_movi"}, "shards": {}}
-    with one_line(debug=options.debug):
-        for start in range(0, len(scenes), options.clips_in_shard):
-            name = f"movi-{start // options.clips_in_shard:05d}.tar"
-            record = write_shard(options.out / name, rows(scenes[start : start + options.clips_in_shard]))
+    with one_line(debug=args.debug):
+        scenes = sorted(path.parent for path in args.folder.glob("*/metadata.json"))
+        if not scenes:
+            raise PointVidError(f"{args.folder} holds no */metadata.json, expected one folder a scene")
+        for start in range(0, len(scenes), args.clips_in_shard):
+            name = f"movi-{start // args.clips_in_shard:05d}.tar"
+            record = write_shard(args.out / name, rows(scenes[start : start + args.clips_in_shard]))
             manifest["shards"][name] = record
-            write_manifest(options.out, manifest)
+            write_manifest(args.out, manifest)
 
 
 if __name__ == "__main__":

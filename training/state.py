@@ -27,8 +27,6 @@ from pointvid.files.atomic import disk_reason
 from pointvid.files.document import Whole, read_document
 from pointvid.files.readable import reason
 
-from .config import Strict
-
 _SHAPE = {"step": Whole(0), "fingerprint": str, "bytes": {str: Whole(0)}, "extra": dict}
 _NAME = re.compile(r"step-(\d{8})$")
 # What may change between two parts of one run without making it another run.
@@ -50,7 +48,7 @@ class State:
     extra: dict[str, Any]
 
 
-def fingerprint(config: Strict) -> str:
+def fingerprint(config: Any) -> str:
     """A digest of the settings that decide a run's numbers; a state is refused by a run with another one.
 
     The learning-rate schedule depends on `steps` only where it decays, so a constant one may be prolonged.

@@ -149,9 +149,9 @@ def main() -> None:
     parser.add_argument("--clips-in-shard", type=arguments.whole(1, 10**6), default=100)
     parser.add_argument("--jobs", type=arguments.whole(1, 4096), default=1, help="processes; each makes whole shards")
     add_debug(parser)
-    options = parser.parse_args()
-    with one_line(debug=options.debug):
-        synthesize(**{**vars(options), "scenes": tuple(options.scenes)})
+    args = parser.parse_args()
+    with one_line(debug=args.debug):
+        synthesize(**{**vars(args), "scenes": tuple(args.scenes)})
 
 
 if __name__ == "__main__":

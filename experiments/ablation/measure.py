@@ -100,7 +100,7 @@ def video_figures(video: Tensor, sample: Sample, followed: Tensor) -> dict[str, 
 
 def point_figures(made: Generated, sample: Sample) -> dict[str, float]:
     """Figures of the generated points; a clip without any generated foreground has only the last two."""
-    truth, found = sample.point_map, made.point_map
+    truth, found = sample.point_map, made.points()
     both = found.mask & truth.mask
     union = (found.mask | truth.mask).sum().item()
     row = {"point_iou": both.sum().item() / union if union else math.nan, "point_empty": float(not found.mask.any())}
@@ -239,11 +239,11 @@ def main() -> None:
     parser.add_argument("--followed", type=Path, help="the truth's JSON: which points can be followed")
     parser.add_argument("--out", type=Path, required=True, help="JSON file")
     add_debug(parser)
-    options = parser.parse_args()
-    with one_line(debug=options.debug):
+    args = parser.parse_args()
+    with one_line(debug=args.debug):
         names = ("shards", "clips", "steps", "guidance", "videos", "followed")
-        result = measure(options.source, options.checkpoint, **{name: getattr(options, name) for name in names})
-        with atomic_path(options.out) as temporary:
+        result = measure(args.source, args.checkpoint, **{name: getattr(args, name) for name in names})
+        with atomic_path(args.out) as temporary:
             temporary.write_text(json.dumps(result, indent=1), encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""From the command line's settings to configs and jobs."""
+"""From the settings of an ablation to configs and jobs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FREE = {"out", "work", "cache", "variants", "seeds", "jobs", "encode_jobs"}
 
 @dataclass(frozen=True)
 class Plan:
-    """Settings of one ablation; see `python -m experiments.ablate --help`.
+    """Settings of one ablation, resolved; `config.Ablation` is what a user writes.
 
     Attributes:
         out: results, videos and the report: small. work: configs, checkpoints, logs: large.
@@ -107,7 +107,7 @@ def prepare(plan: Plan) -> None:
             key = changed[0]
             raise PointVidError(
                 f"{plan.out} holds an ablation with other settings ({key} is {now[key]}, was {before.get(key)}); "
-                "give the same ones to go on, or another --out"
+                "give the same ones to go on, or another out"
             )
     if plan.base is None and not (plan.work / "vae" / "config.json").is_file():
         prepare_vae(plan.vae, plan.work / "vae")

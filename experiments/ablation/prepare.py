@@ -137,17 +137,17 @@ def main() -> None:
     for command in (points, latents):
         command.add_argument("--shards", type=Path, required=True)
     add_debug(parser)
-    options = parser.parse_args()
-    with one_line(debug=options.debug):
-        if options.command == "points":
-            rewrite_points(options.shards, options.out, options.interpolation, options.spacing)
+    args = parser.parse_args()
+    with one_line(debug=args.debug):
+        if args.command == "points":
+            rewrite_points(args.shards, args.out, args.interpolation, args.spacing)
         else:
-            if options.checkpoint:
-                start = load_checkpoint(options.checkpoint)
+            if args.checkpoint:
+                start = load_checkpoint(args.checkpoint)
             else:
-                start = make_small_model(load_config(SmallModel, options.model), load_vae(options.vae), seed=0)
-            encode_latents(options.shards, start, options.cache, options.rank, options.ranks)
-            with atomic_path(options.mark) as temporary:
+                start = make_small_model(load_config(SmallModel, args.model), load_vae(args.vae), seed=0)
+            encode_latents(args.shards, start, args.cache, args.rank, args.ranks)
+            with atomic_path(args.mark) as temporary:
                 temporary.write_text("latents encoded\n", encoding="utf-8")
 
 

@@ -22,7 +22,7 @@ from pointvid.files.video import read_clip
 from pointvid.metrics import measure, track_video
 
 from .clips import check_clips, clip_path
-from .environments import Environment, build, run_in, versions
+from .environments import needed, run_in, versions
 from .inputs import Item
 
 VBENCH_DIMENSIONS = (
@@ -32,32 +32,6 @@ VBENCH_DIMENSIONS = (
     "aesthetic_quality",
     "imaging_quality",
     "dynamic_degree",
-)
-VBENCH = Environment(
-    "vbench", "3.10", ("vbench==0.1.5", "torch==2.1.2", "torchvision==0.16.2", "setuptools<81"), "vbench"
-)
-VIDEOPHY = Environment(
-    "videophy",
-    "3.10",
-    (
-        "torch==2.1.2",
-        "torchvision==0.16.2",
-        "numpy<2",
-        "pandas<3",
-        "tqdm",
-        "transformers==4.28.1",
-        "einops",
-        "icecream",
-        "sentencepiece",
-        "peft<0.5",
-        "opencv-python-headless",
-        "decord",
-        "ruamel.yaml",
-        "h5py",
-        "tensorboardX",
-        "sconf",
-    ),
-    "transformers",
 )
 _RUNNER = Path(__file__).parent / "vbench_runner.py"
 
@@ -79,31 +53,27 @@ class Places:
     """Where a suite finds and puts things.
 
     Attributes:
-        out: its folder in the evaluation; envs: where environments are built.
-        python: of an environment that the user made, instead of one built here.
+        out: its folder in the evaluation; shared: what all methods' runs of it share, its weights.
+        python: of an environment with its libraries.
         code, weights: VideoPhy's checkout, and the folder of its rater's weights.
     """
 
     out: Path
-    envs: Path
+    shared: Path
     python: Path | None = None
     code: Path | None = None
     weights: Path | None = None
-
-    def environment(self, wanted: Environment) -> Path:
-        """The Python to run the suite with; builds its environment where there is none."""
-        return self.python or build(wanted, self.envs / wanted.name, self.out / "install.log")
 
 
 def vbench(folder: Path, items: Sequence[Item], places: Places) -> Scores:
     """Six dimensions of VBench that custom videos have; weights are downloaded by VBench itself on its first run.
 
     Raises:
-        PointVidError: clips are missing, the environment cannot be built, or a dimension fails.
+        PointVidError: clips are missing, no Python for it was given, or a dimension fails.
     """
     check_clips(folder, items)
     missing = [name for name in VBENCH_DIMENSIONS if not (places.out / f"{name}_eval_results.json").is_file()]
-    python = places.environment(VBENCH)
+    python = needed("vbench", places.python)
     if missing:
         # The suite takes every video of a folder, so it gets one with these clips and nothing else.
         videos = places.out / "videos"
@@ -119,7 +89,7 @@ def vbench(folder: Path, items: Sequence[Item], places: Places) -> Scores:
             shutil.rmtree(scratch, ignore_errors=True)
             arguments = [_RUNNER, videos.absolute(), prompts.absolute(), dimension, scratch.absolute()]
             log = places.out / f"{dimension}.log"
-            weights = (places.envs / "vbench-weights").absolute()  # not into the user's own cache
+            weights = (places.shared / "vbench-weights").absolute()  # not into the user's own cache
             caches = {"VBENCH_CACHE_DIR": str(weights), "TORCH_HOME": str(weights / "torch")}
             run_in(python, [str(part) for part in arguments], log, f"vbench {dimension}", defaults=caches)
             found = scratch / f"{dimension}_eval_results.json"
@@ -153,7 +123,7 @@ def videophy(folder: Path, items: Sequence[Item], places: Places) -> Scores:
     """Physical commonsense of VideoPhy's rater (arXiv 2406.03520): its probability of "Yes", and the share above half.
 
     Raises:
-        PointVidError: clips, the checkout or the weights are missing, the environment cannot be built, it fails.
+        PointVidError: clips, the checkout, the weights or a Python for it are missing, or it fails.
     """
     check_clips(folder, items)
     if places.code is None or not (places.code / "utils" / "prepare_data.py").is_file():
@@ -166,7 +136,7 @@ def videophy(folder: Path, items: Sequence[Item], places: Places) -> Scores:
             f"suite videophy: its weights are {places.weights or 'not given'}, expected --videophy-weights FOLDER with "
             "the rater videocon_physics that its README names"
         )
-    python, result = places.environment(VIDEOPHY), places.out / "physics_scores.csv"
+    python, result = needed("videophy", places.python), places.out / "physics_scores.csv"
     code = places.code.absolute()
     if not result.is_file():
         listed = places.out / "clips.csv"

@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(options: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> None:
     """Convert and say what was written."""
     import torch
 
@@ -50,25 +50,25 @@ def run(options: argparse.Namespace) -> None:
     from ..points.point_range import PointRange
     from .terminal import Bars
 
-    dtype = getattr(torch, _DTYPES[options.dtype]) if options.dtype else None
-    if options.source.is_file():
-        to_published(load_checkpoint(options.source, dtype), options.target)
-        print(f"wrote {options.target}: the base part; points have no place in diffusers' classes")
+    dtype = getattr(torch, _DTYPES[args.dtype]) if args.dtype else None
+    if args.source.is_file():
+        to_published(load_checkpoint(args.source, dtype), args.target)
+        print(f"wrote {args.target}: the base part; points have no place in diffusers' classes")
         return
     with Bars() as bars:
         checkpoint = from_published(
-            options.source,
-            entry_attention=options.entry_attention,
+            args.source,
+            entry_attention=args.entry_attention,
             dtype=dtype,
-            all_in_one=not options.denoiser_only,
-            resolution=options.size,
-            frames=options.frames,
-            fps=options.fps,
-            point_range=PointRange(options.near, options.far, options.margin),
+            all_in_one=not args.denoiser_only,
+            resolution=args.size,
+            frames=args.frames,
+            fps=args.fps,
+            point_range=PointRange(args.near, args.far, args.margin),
             progress=bars,
         )
-    save_checkpoint(checkpoint, options.target)
+    save_checkpoint(checkpoint, args.target)
     count = sum(value.numel() for value in checkpoint.weights.values())
     held = ", ".join(["denoiser", *checkpoint.parts])
-    print(f"wrote {options.target}: {checkpoint.info.base}, {count:,} parameters in its denoiser; holds {held}")
+    print(f"wrote {args.target}: {checkpoint.info.base}, {count:,} parameters in its denoiser; holds {held}")
     print("its video is the base's and its points are untrained: train stage 1 next")

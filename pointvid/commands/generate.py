@@ -99,16 +99,17 @@ def generate_and_write(
         generator = Generator.load(checkpoint_file, device)
         plan = generator.plan([prompt], None if image is None else [image], **options)
         (result,) = generator.run(plan, bars)
-        write_video(out / "video.mp4", result.video, result.point_map.fps)
-        count = int(result.point_map.mask.sum())
+        found = result.points()
+        write_video(out / "video.mp4", result.video, found.fps)
+        count = int(found.mask.sum())
         if not count:
             raise PointVidError(
                 f"{checkpoint_file.name} generated no foreground points (stage {generator.info.stage}), only "
                 f"{out / 'video.mp4'} was written; expected a checkpoint trained through stage 1"
             )
-        cloud = result.point_map.to_tracks(result.video[0])
-        tracks = result.point_map.to_tracks(result.video[0], stride=max(1, result.video.shape[1] // 32))
-        figures = generation_figures(result.video, result.point_map).as_dict()
+        cloud = found.to_tracks(result.video[0])
+        tracks = found.to_tracks(result.video[0], stride=max(1, result.video.shape[1] // 32))
+        figures = generation_figures(result.video, found).as_dict()
         report = {"prompt": prompt, "seed": options["seed"], "steps": plan.steps, "points": count}
         with VideoFile(out / "video.mp4") as video:
             write_results(out, video, tracks, cloud, {**report, "generation": figures}, bars)

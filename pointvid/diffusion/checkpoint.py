@@ -101,8 +101,8 @@ class CheckpointInfo:
     training: dict[str, Any] = field(default_factory=dict)
     version: str = __version__
     revision: str = field(default_factory=git_revision)
-    latent: LatentSpace | None = None
-    sampling: Sampling | None = None
+    latent: LatentSpace = None  # type: ignore[assignment]  # never None once it is made
+    sampling: Sampling = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
         adapter = base_model(self.base)

@@ -39,6 +39,16 @@ class Generated:
     point_map: PointMap | None
     latent: Tensor
 
+    def points(self) -> PointMap:
+        """P.
+
+        Raises:
+            PointVidError: only the video was asked for.
+        """
+        if self.point_map is None:
+            raise PointVidError("only the video was generated, expected points too; generate with points=True")
+        return self.point_map
+
 
 @dataclass(frozen=True, eq=False)
 class Plan:

@@ -142,6 +142,7 @@ class Codec(Protocol):
 
     def encode(self, frames: Tensor) -> Tensor:
         """[B,3,T,H,W] in [-1,1] -> [B,C,T',h,w] as the denoiser takes them, on the codec's device."""
+        ...
 
     def decode(self, latents: Tensor, *, gradient: bool = False, chunk: int = 8, progress: Progress = silent) -> Tensor:
         """[B,C,T',h,w] -> float32 [B,3,T,H,W], about [-1,1]: not clamped, in full precision also under autocast.
@@ -150,12 +151,15 @@ class Codec(Protocol):
             gradient: keep little for the backward pass, compute pieces again there.
             chunk: how much is decoded at a time: latent frames.
         """
+        ...
 
     def state(self) -> Mapping[str, Tensor]:
         """The weights that latents depend on, for a cache's name."""
+        ...
 
     def settings(self) -> str:
         """What else they depend on."""
+        ...
 
 
 class FrameCodec:
@@ -167,7 +171,7 @@ class FrameCodec:
 
     ENCODED_AT_ONCE = 64
 
-    def __init__(self, model: nn.Module):
+    def __init__(self, model: Any):
         self.model = model
 
     def encode(self, frames: Tensor) -> Tensor:

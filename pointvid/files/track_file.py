@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,7 +44,7 @@ def save_tracks(tracks: PointTracks, path: str | os.PathLike) -> Path:
     path = Path(path)
     if path.suffix != ".npz":
         path = path.with_name(path.name + ".npz")
-    arrays: dict[str, NDArray] = {
+    arrays: dict[str, Any] = {
         "version": np.int32(VERSION),
         "uvd": tracks.uvd.detach().cpu().numpy(),
         "visible": tracks.visible.cpu().numpy(),

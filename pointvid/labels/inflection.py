@@ -2,34 +2,11 @@
 
 from __future__ import annotations
 
-IRREGULAR_PLURALS = {
-    "calves": "calf", "canoes": "canoe", "children": "child", "dice": "die", "feet": "foot", "geese": "goose",
-    "gentlemen": "gentleman", "halves": "half", "hooves": "hoof", "horseshoes": "horseshoe", "knives": "knife",
-    "leaves": "leaf", "lives": "life", "loaves": "loaf", "men": "man", "mice": "mouse", "oxen": "ox",
-    "people": "person", "scarves": "scarf", "shelves": "shelf", "shoes": "shoe", "teeth": "tooth", "thieves": "thief",
-    "toes": "toe", "wives": "wife", "wolves": "wolf", "women": "woman",
-}  # fmt: skip
-_UNCHANGED = """
-binoculars bus canvas chess christmas clothes compass cosmos dress fish gas glass glasses goggles grass gymnastics
-headphones jeans jellyfish lens moss news octopus pants pliers scissors series sheep shorts species starfish
-sunglasses tongs trousers tweezers
-"""
-UNCHANGED = frozenset(_UNCHANGED.split())
-"""Words that end like plurals and are none, or that have no other form."""
+from .lists import table, words
 
-IRREGULAR_VERBS = {
-    "blow": "blew blown", "break": "broke broken", "bring": "brought", "build": "built", "catch": "caught",
-    "come": "came", "cut": "cut", "dig": "dug", "draw": "drew drawn", "drink": "drank drunk", "drive": "drove driven",
-    "eat": "ate eaten", "fall": "fell fallen", "feed": "fed", "fight": "fought", "fly": "flew flown",
-    "freeze": "froze frozen", "get": "got", "give": "gave given", "go": "went gone", "hang": "hung",
-    "hide": "hid hidden", "hit": "hit", "hold": "held", "keep": "kept", "lay": "laid", "lead": "led", "leave": "left",
-    "lie": "lay lain", "make": "made", "meet": "met", "put": "put", "ride": "rode ridden", "run": "ran",
-    "see": "saw seen", "send": "sent", "shake": "shook shaken", "shoot": "shot", "show": "showed shown",
-    "sing": "sang sung", "sit": "sat", "sleep": "slept", "slide": "slid", "speak": "spoke spoken", "spin": "spun",
-    "spread": "spread", "stand": "stood", "stick": "stuck", "strike": "struck", "sweep": "swept", "swim": "swam swum",
-    "swing": "swung", "take": "took taken", "teach": "taught", "tear": "tore torn", "throw": "threw thrown",
-    "wear": "wore worn", "weave": "wove woven", "wind": "wound", "write": "wrote written",
-}  # fmt: skip
+IRREGULAR_PLURALS, IRREGULAR_VERBS = table("irregular_plurals"), table("irregular_verbs")
+UNCHANGED = words("unchanged")
+"""Words that end like plurals and are none, or that have no other form."""
 
 
 def singular(word: str) -> str:

@@ -125,7 +125,7 @@ def _starting_inside(queries: NDArray, mask: NDArray) -> NDArray:
     index = np.flatnonzero(inside)
     column, row = cell[index].astype(np.int64).T
     index = index[mask[row, column]]
-    _, first = np.unique(queries[index] @ np.array([1, 1j]), return_index=True)
+    _, first = np.unique(queries[index], axis=0, return_index=True)
     return index[np.sort(first)]
 
 

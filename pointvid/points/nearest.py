@@ -7,8 +7,9 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-# Distances are taken from a place this far off a pixel's centre: less than any difference that matters, in a direction
-# no two lattice points share. Equally near tracks then rank by where they are, whatever their order.
+# Which of equally near tracks is taken must not depend on their order, nor on whether the tree or the walk finds them.
+# So distances are taken from a place this far off a pixel's centre: less than any difference that matters, along a
+# slope (the golden ratio's) that is no ratio of whole numbers, so that no two lattice points stay equally far.
 _TIE_BREAK = np.array([1e-7, 0.618034e-7])
 
 _REACH = 8  # pixels the lattice is walked outward

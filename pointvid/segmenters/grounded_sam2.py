@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -84,7 +85,7 @@ def keep_distinct(boxes: Tensor, overlap: float) -> Tensor:
 
 
 def load_grounded_sam2(
-    folder: str | PathLike, device: str | torch.device | None = None, **options: float
+    folder: str | PathLike, device: str | torch.device | None = None, **options: Any
 ) -> GroundedSam2:
     """The segmenter whose two models lie below one folder, such as ComfyUI's `models`.
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -48,7 +49,7 @@ class GroundingDino:
     """
 
     def __init__(self, folder: str | PathLike, device: str | torch.device | None = None) -> None:
-        self.net = load_pretrained("GroundingDinoForObjectDetection", folder, SOURCE)
+        self.net: Any = load_pretrained("GroundingDinoForObjectDetection", folder, SOURCE)
         folder = Path(folder)
         # Without its files transformers makes a tokenizer that knows no word.
         if not any((folder / name).is_file() for name in ("tokenizer.json", "vocab.txt")):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import torch
 import transformers
@@ -34,7 +35,7 @@ class Sam2:
     """
 
     def __init__(self, path: str | PathLike, device: str | torch.device | None = None) -> None:
-        self.net = load_sam2(path)
+        self.net: Any = load_sam2(path)
         self.device = device
 
     @torch.no_grad()

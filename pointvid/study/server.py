@@ -14,6 +14,7 @@ from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 from ..errors import PointVidError
 from ..files.document import parse_document
@@ -100,9 +101,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     timeout = PATIENCE
 
-    def __init__(self, folder: Path, study: Study, lock: threading.Lock, names: Collection[str], *args: object) -> None:
+    def __init__(self, folder: Path, study: Study, lock: threading.Lock, names: Collection[str], *args: Any) -> None:
         self._folder, self._study, self._lock, self._names = folder, study, lock, names
-        super().__init__(*args)  # type: ignore[arg-type]
+        super().__init__(*args)
 
     def parse_request(self) -> bool:
         """HTTP/0.9 ends its request without saying so: there is nothing to wait for."""
@@ -155,7 +156,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self._reply(HTTPStatus.INTERNAL_SERVER_ERROR, {"error": f"cannot write: {error.strerror}"})
         return self._reply(HTTPStatus.OK, {"saved": len(answers)})
 
-    def log_message(self, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:
         """Quiet: names of raters need not be on a screen."""
 
     def end_headers(self) -> None:

@@ -116,7 +116,7 @@ class LucasKanade:
         uv = torch.where(good[:, None], uv, where)
         consensus.learn(agreement, _trust(score, good))
         anchors.renew(now, uv, warp, handed.nonzero()[:, 0], self.chunk)
-        inside = on_screen(*uv.unbind(-1), now[0].shape[-2:])
+        inside = on_screen(*uv.unbind(-1), image_size=now[0].shape[-2:])
         visible = good & inside & (score > self.visible_above)
         return _State(uv, uv - state.uv, warp, _turn(state.warp, warp), visible)
 

@@ -16,7 +16,7 @@ from PIL import Image
 from experiments import compare
 from experiments.evaluation import suites
 from experiments.evaluation.clips import Clip, check_clips, generate_clips
-from experiments.evaluation.environments import VERSIONS, Environment, build, python_of
+from experiments.evaluation.environments import versions
 from experiments.evaluation.inputs import Item, items_of_shards, read_items
 from experiments.evaluation.sheet import write_sheet
 from experiments.evaluation.suites import VBENCH_DIMENSIONS, Places, geometry, vbench, videophy
@@ -174,7 +174,7 @@ VBENCH = """
             assert set(names) == set(prompt_list), (names, prompt_list)
             with open(os.environ["CALLS"], "a") as file:
                 file.write(dimension_list[0] + "\\n")
-            assert os.environ["VBENCH_CACHE_DIR"].startswith(os.environ["ENVS"])
+            assert os.environ["VBENCH_CACHE_DIR"].startswith(os.environ["SHARED"])
             if dimension_list[0] == os.environ.get("BREAK"):
                 raise RuntimeError("no weights here")
             results = {}
@@ -233,7 +233,7 @@ def standins(tmp_path, monkeypatch):
     weights.mkdir()
     monkeypatch.setenv("PYTHONPATH", str(modules))
     monkeypatch.delenv("VBENCH_CACHE_DIR", raising=False)
-    monkeypatch.setenv("ENVS", str(tmp_path))
+    monkeypatch.setenv("SHARED", str(tmp_path))
     monkeypatch.setenv("CALLS", str(tmp_path / "calls"))
     return code, weights
 
@@ -293,34 +293,19 @@ def test_geometry_measures_tracks_or_the_video(items, tmp_path):
     assert "one" not in scores.clips["retracked_motion"]
 
 
-def here(requirements=(), probe="json"):
-    return Environment("suite", f"{sys.version_info[0]}.{sys.version_info[1]}", requirements, probe)
+def test_a_suite_without_a_python_says_how_to_make_one(items, tmp_path):
+    generate_clips(Still(), items, tmp_path / "clips", 0)
+    with pytest.raises(PointVidError, match=r"pip install -r .*vbench\.txt`, then pass --python vbench=ENV/bin/python"):
+        vbench(tmp_path / "clips", items, Places(tmp_path / "vbench", tmp_path))
+    assert all((Path(suites.__file__).parent / f"{name}.txt").is_file() for name in ("vbench", "videophy"))
+    with pytest.raises(PointVidError, match=r"vbench subject_consistency failed: .*nowhere cannot be started"):
+        vbench(tmp_path / "clips", items, Places(tmp_path / "vbench", tmp_path, python=tmp_path / "nowhere"))
 
 
-def test_an_environment_is_built_once_and_its_versions_recorded(tmp_path, monkeypatch):
-    monkeypatch.setattr("shutil.which", lambda name: None)  # without uv, which may want the network
-    folder = tmp_path / "envs" / "suite"
-    python = build(here(), folder, tmp_path / "log")
-    assert python == python_of(folder)
-    where = subprocess.run([python, "-c", "import sys; print(sys.prefix)"], capture_output=True, text=True, check=True)
-    assert Path(where.stdout.strip()).samefile(folder)
-    recorded = json.loads((folder / VERSIONS).read_text(encoding="utf-8"))
-    assert recorded["packages"] == []
-    assert recorded["python"].endswith(".".join(map(str, sys.version_info[:3])))
-    mark = (folder / VERSIONS).stat().st_mtime_ns
-    assert build(here(), folder, tmp_path / "log") == python
-    assert (folder / VERSIONS).stat().st_mtime_ns == mark
-
-
-def test_an_environment_that_cannot_be_built_says_what_and_how(tmp_path, monkeypatch):
-    monkeypatch.setattr("shutil.which", lambda name: sys.executable)  # a "uv" that knows no venv command
-    with pytest.raises(PointVidError) as caught:
-        build(here(("vbench==0.1.5",)), tmp_path / "broken", tmp_path / "log")
-    message = str(caught.value)
-    assert "step create failed" in message
-    assert "can't open file" in message
-    assert "vbench==0.1.5) and pass --python suite=PATH_OF_ITS_PYTHON" in message
-    assert not (tmp_path / "broken").exists()
+def test_what_scored_is_recorded():
+    found = versions(Path(sys.executable))
+    assert found["python"] == f"Python {'.'.join(map(str, sys.version_info[:3]))}"
+    assert any(line.startswith("numpy==") for line in found["packages"])
 
 
 def test_the_table_puts_the_paper_first():

@@ -143,10 +143,8 @@ def errors() -> dict[str, tuple[dict, str]]:
     """name -> (what to wire up, how the one line starts)."""
     return {
         "one frame": ({"frames": 1}, "image has 1 frame, expected at least 2"),
-        "mask size": ({"mask": (64, 48)}, "mask is 48x64, clip is 24x32 (HxW)"),
         "empty mask": ({"mask": (32, 24), "value": 0.0}, "mask selects no pixel above 0.5"),
-        "depth size": ({"depth": (64, 48, 4)}, "depth is 4x48x64, clip is 4x24x32 (TxHxW)"),
-        "depth frames": ({"depth": (32, 24, 1)}, "depth is 1x24x32, clip is 4x24x32 (TxHxW)"),
+        "depth frames": ({"depth": (32, 24, 3)}, "depth has 3 frames, the clip has 4; expected as many"),
         "near and far": (
             {"depth": (32, 24, 4), "depth_near": 5.0, "depth_far": 2.0},
             "depth_near is 5 and depth_far 2",

@@ -96,7 +96,7 @@ def test_a_wrong_config_is_told_before_anything_heavy_is_imported(tmp_path, door
         "import runpy, sys\n"
         f"sys.argv = ['x', {str(tmp_path / 'no.yaml')!r}]\n"
         f"try: runpy.run_module('training.{door}', run_name='__main__')\n"
-        "except SystemExit as ended: print(ended.code, [n for n in ('torch', 'numpy', 'diffusers') if n in sys.modules])"
+        "except SystemExit as end: print(end.code, [n for n in ('torch', 'numpy', 'diffusers') if n in sys.modules])"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "1 []"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import AutoencoderKL
@@ -107,7 +108,8 @@ class TrainVae(Stage):
     def export(self, weights: dict[str, Tensor], path: Path, step: int) -> None:
         """A diffusers folder, `vae/` beside `path`, with the factor that gives its latents unit variance."""
         self.model.load_state_dict(weights)
-        vae = self.model.vae.eval()
+        model: Any = self.model
+        vae = model.vae.eval()
         with torch.no_grad():
             items = [self.dataset[i] for i in range(0, len(self.dataset), max(1, len(self.dataset) // 32))]
             frames = [torch.cat((item.video[::5] / 127.5 - 1, item.points[::5])).to(vae.device) for item in items]

@@ -29,9 +29,11 @@ class Config(Protocol):
     @classmethod
     def from_dict(cls, values: Any) -> Config:
         """What `to_dict` gave; PointVidError where it is something else."""
+        ...
 
     def to_dict(self) -> dict[str, Any]:
         """As a checkpoint's metadata holds it, of what JSON has."""
+        ...
 
 
 @dataclass(frozen=True)

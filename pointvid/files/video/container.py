@@ -69,8 +69,6 @@ def readable(name: str) -> Iterator[None]:
     try:
         yield
     except (av.error.FFmpegError, EOFError, OSError, UnicodeError, ValueError) as error:
-        if isinstance(error, PointVidError):
-            raise
         reason = " ".join(str(getattr(error, "strerror", None) or error).split())
         raise PointVidError(
             f"{printable(name)} cannot be read ({reason}), expected a whole video file in a format FFmpeg knows; "

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 AttentionFunction = Callable[[Tensor, Tensor, Tensor, int], Tensor]
@@ -25,8 +26,8 @@ def sdpa(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
         size = max(1, _LARGEST_BATCH // heads)
         parts = zip(q.split(size), k.split(size), v.split(size))
         return torch.cat([sdpa(*part, heads) for part in parts])
-    q, k, v = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (q, k, v))
-    return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+    q, k, v = (rearrange(x, "b l (heads d) -> b heads l d", heads=heads) for x in (q, k, v))
+    return rearrange(F.scaled_dot_product_attention(q, k, v), "b heads l d -> b l (heads d)")
 
 
 def cpu_attention(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
@@ -37,9 +38,9 @@ def cpu_attention(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
     """
     if q.dtype == torch.float32 and k.shape[1] >= _FEW_KEYS:
         return sdpa(q, k, v, heads)
-    q, k, v = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (q, k, v))
+    q, k, v = (rearrange(x, "b l (heads d) -> b heads l d", heads=heads) for x in (q, k, v))
     weights = torch.softmax(q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5, -1)
-    return (weights @ v).transpose(1, 2).flatten(2)
+    return rearrange(weights @ v, "b heads l d -> b l (heads d)")
 
 
 def sinusoids(positions: Tensor, half: int) -> Tensor:
@@ -175,9 +176,8 @@ class SpatialTransformer(nn.Module):
 
     def forward(self, x: Tensor, context: Tensor) -> Tensor:
         """[B*T,C,H,W], context [B,M,context_dim] -> [B*T,C,H,W]."""
-        n, c, h, w = x.shape
-        y = self.norm(x).permute(0, 2, 3, 1).reshape(n, h * w, c)
+        y = rearrange(self.norm(x), "n c h w -> n (h w) c")
         y = self.proj_in(y)
         for block in self.transformer_blocks:
             y = block(y, context)
-        return x + self.proj_out(y).view(n, h, w, c).permute(0, 3, 1, 2)
+        return x + rearrange(self.proj_out(y), "n (h w) c -> n c h w", h=x.shape[-2])

@@ -34,7 +34,7 @@ class TextEncoder:
         layers_skipped: how many of the last layers are left out, as the base was trained.
     """
 
-    model: nn.Module
+    model: Any
     tokenizer: Any
     layers_skipped: int
 
@@ -60,7 +60,7 @@ class TextEncoder:
         return layers[len(layers) - self.layers_skipped :]
 
     @property
-    def _inner(self) -> nn.Module:
+    def _inner(self) -> Any:
         return getattr(self.model, "text_model", self.model)  # transformers 5 dropped this level
 
 
@@ -68,7 +68,7 @@ class TextEncoder:
 class ImageEncoder:
     """Images -> CLIP embeddings. model: transformers' CLIPVisionModelWithProjection; mean, std: of its RGB input."""
 
-    model: nn.Module
+    model: Any
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
 

@@ -7,6 +7,7 @@ and leaves tokens, heads and position encoding open. `spatial` is the default; t
 from __future__ import annotations
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 
 from .attention import Layers, sinusoids
@@ -38,18 +39,22 @@ class EntryAttention(nn.Module):
         """Both directions read the untouched halves."""
         b, _, t, h, w = x.shape
         if self.tokens == "temporal":
-            tokens, positions = x.permute(0, 3, 4, 2, 1).reshape(b * h * w, t, -1), _positions(x, t)
+            tokens, positions = rearrange(x, "b c t h w -> (b h w) t c"), _positions(x, t)
         elif self.tokens == "spatial":
-            tokens, positions = x.permute(0, 2, 3, 4, 1).reshape(b * t, h * w, -1), _positions(x, h, w)
+            tokens, positions = rearrange(x, "b c t h w -> (b t) (h w) c"), _positions(x, h, w)
         else:
-            tokens, positions = x.permute(0, 2, 3, 4, 1).reshape(b, t * h * w, -1), None
+            tokens, positions = rearrange(x, "b c t h w -> b (t h w) c"), None
         video, point = tokens.chunk(2, -1)
         change = torch.cat(
             (self.video_from_point(video, point, positions), self.point_from_video(point, video, positions)), -1
         )
         if self.tokens == "temporal":
-            return x + change.view(b, h, w, t, -1).permute(0, 4, 3, 1, 2)
-        return x + change.view(b, t, h, w, -1).permute(0, 4, 1, 2, 3)
+            return x + rearrange(change, "(b h w) t c -> b c t h w", b=b, h=h, w=w)
+        return x + (
+            rearrange(change, "(b t) (h w) c -> b c t h w", b=b, h=h)
+            if self.tokens == "spatial"
+            else rearrange(change, "b (t h w) c -> b c t h w", t=t, h=h)
+        )
 
 
 class PositionedAttention(nn.Module):
@@ -84,12 +89,12 @@ class ChannelAttention(nn.Module):
     def forward(self, x: Tensor, other: Tensor, positions: None) -> Tensor:
         """[B,L,C] of one half, [B,L,C] of the other -> [B,L,C]."""
         q, k, v = (
-            layer(tokens).unflatten(-1, (self.heads, -1)).permute(0, 2, 3, 1)
+            rearrange(layer(tokens), "b l (heads d) -> b heads d l", heads=self.heads)
             for layer, tokens in ((self.to_q, x), (self.to_k, other), (self.to_v, other))
         )  # each [B,heads,head_dim,L]
         # Divided before the product: a sum over 1e4 and more pixels overflows fp16.
         weights = torch.softmax((q / q.shape[-1]) @ k.transpose(-1, -2), -1)
-        return self.to_out((weights @ v).permute(0, 3, 1, 2).flatten(2))
+        return self.to_out(rearrange(weights @ v, "b heads d l -> b l (heads d)"))
 
 
 def _positions(like: Tensor, *sizes: int) -> Tensor:

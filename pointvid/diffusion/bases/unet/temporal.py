@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from einops import rearrange
 from torch import Tensor, nn
 
 from .attention import GELU, Attention, FeedForward, Layers, TransformerBlock
@@ -43,13 +44,13 @@ class TemporalTransformer(nn.Module):
     def forward(self, x: Tensor, frames: int) -> Tensor:
         """[B*T,C,H,W] -> [B*T,C,H,W]; the norm's statistics span all frames."""
         video = x.unflatten(0, (-1, frames))
-        b, t, c, h, w = video.shape
-        y = self.norm(video.transpose(1, 2)).permute(0, 3, 4, 2, 1).reshape(b * h * w, t, c)
+        b, _, _, h, w = video.shape
+        y = rearrange(self.norm(video.transpose(1, 2)), "b c t h w -> (b h w) t c")
         y = self.proj_in(y)
         for block in self.transformer_blocks:
             y = block(y)
-        y = self.proj_out(y).view(b, h, w, t, c)
-        return (video + y.permute(0, 3, 4, 1, 2)).flatten(0, 1)
+        y = rearrange(self.proj_out(y), "(b h w) t c -> b t c h w", b=b, h=h, w=w)
+        return (video + y).flatten(0, 1)
 
 
 class ImageTemporalEncoder(nn.Module):

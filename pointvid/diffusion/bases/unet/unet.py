@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 
 from ....errors import PointVidError
@@ -183,10 +184,10 @@ class VideoUNet(nn.Module):
 
     def _image_frames(self, image_latents: Tensor) -> Tensor:
         """The image's latent as extra input channels, [B,latent,T,h,w]."""
-        b, c, t, h, w = image_latents.shape
-        x = self.image_latents_proj_in(image_latents.transpose(1, 2).flatten(0, 1))
-        x = x.view(b, t, c, h, w).permute(0, 3, 4, 1, 2).reshape(b * h * w, t, c)
-        return self.image_latents_temporal_encoder(x).view(b, h, w, t, c).permute(0, 4, 3, 1, 2)
+        b, _, _, h, w = image_latents.shape
+        x = self.image_latents_proj_in(rearrange(image_latents, "b c t h w -> (b t) c h w"))
+        x = self.image_latents_temporal_encoder(rearrange(x, "(b t) c h w -> (b h w) t c", b=b))
+        return rearrange(x, "(b h w) t c -> b c t h w", b=b, h=h, w=w)
 
     def _check(
         self,
