@@ -151,7 +151,8 @@ def main() -> None:
     add_debug(parser)
     args = parser.parse_args()
     with one_line(debug=args.debug):
-        synthesize(**{**vars(args), "scenes": tuple(args.scenes)})
+        settings = {name: value for name, value in vars(args).items() if name != "debug"}
+        synthesize(**{**settings, "scenes": tuple(args.scenes)})
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import pytest
 
 from pointvid.files.manifest import MANIFEST
 from training.data.shards import Shards
-from training.synthesize import synthesize
+from training.synthesize import main, synthesize
 
 pytest.importorskip("mujoco")
 
@@ -27,3 +27,15 @@ def test_processes_make_the_same_shards_and_a_missing_one_is_made_again(tmp_path
     assert kept.stat().st_mtime_ns == before
     assert len(Shards(tmp_path / "two")) == 3
     assert MANIFEST in alone
+
+
+def test_the_command_line_makes_shards(tmp_path, monkeypatch, capsys):
+    out = tmp_path / "shards"
+    options = ["--clips", "1", "--size", "32x32", "--frames", "16", "--scenes", "simple"]
+    monkeypatch.setattr("sys.argv", ["synthesize", "--out", str(out), *options])
+    main()
+    assert len(Shards(out)) == 1
+    monkeypatch.setattr("sys.argv", ["synthesize", "--out", str(out), "--clips", "1", "--fps", "nan"])
+    with pytest.raises(SystemExit):
+        main()
+    assert "--fps" in capsys.readouterr().err
