@@ -1,8 +1,8 @@
 """comfy_api's `io`, as the node files write it for today's host.
 
 An older host lacks some of the keywords (its Schema knows no search_aliases, its inputs are never advanced), and one
-unknown keyword would keep the whole pack from loading. Here every keyword that the running host does not know is left out:
-it loses a convenience, not a node.
+unknown keyword would keep the whole pack from loading. Here every keyword that the running host does not know is left
+out: it loses a convenience, not a node.
 """
 
 from __future__ import annotations

@@ -30,8 +30,8 @@ class LoadModel(io.ComfyNode):
                     "name",
                     options=list_checkpoints(),
                     default=SHIPPED,
-                    tooltip="A .safetensors file that the trainer, Save PointVid Model or `pointvid convert` wrote. Others "
-                    "are not listed.",
+                    tooltip="A .safetensors file that the trainer, Save PointVid Model or `pointvid convert` wrote. "
+                    "Others are not listed.",
                 ),
                 io.Combo.Input(
                     "dtype",
@@ -99,7 +99,7 @@ def checkpoint_path(name: str):
     metadata = header_metadata(path)  # None: damaged, which the loader says better
     if metadata is not None and "pointvid.format" not in metadata:
         raise PointVidError(
-            f"name is {name!r}, a model without points; expected {SHIPPED!r}, or a file that the trainer or Save PointVid "
-            "Model wrote, or that `pointvid convert` made of the folder of a published base model"
+            f"name is {name!r}, a model without points; expected {SHIPPED!r}, or a file that the trainer or Save "
+            "PointVid Model wrote, or that `pointvid convert` made of the folder of a published base model"
         )
     return path

@@ -17,8 +17,8 @@ class SaveModel(io.ComfyNode):
             node_id="PointVid_SaveModel",
             display_name="Save PointVid Model",
             category="PointVid/generate",
-            description="Writes a merged joint model, or one with LoRAs in its weights, as a checkpoint that Load PointVid "
-            "Model offers again. LoRAs of a CLIP are not saved.",
+            description="Writes a merged joint model, or one with LoRAs in its weights, as a checkpoint that Load "
+            "PointVid Model offers again. LoRAs of a CLIP are not saved.",
             search_aliases=["save checkpoint", "model save", "save merge", "bake lora"],
             inputs=[
                 io.Model.Input("model", tooltip="The joint model to write, with every patch of its weights."),

@@ -98,8 +98,8 @@ class JointModel(comfy.model_base.BaseModel):
         for patch in (options.get("patches_replace") or {}).get("attn1", {}).values():
             if getattr(patch, "__module__", "").endswith("nodes_sag"):
                 raise PointVidError(
-                    "model goes through Self-Attention Guidance, which can blur pictures but no video latent; take it out, "
-                    "or use Perturbed-Attention Guidance"
+                    "model goes through Self-Attention Guidance, which can blur pictures but no video latent; take it "
+                    "out, or use Perturbed-Attention Guidance"
                 )
         if len(args) <= 3:
             kwargs["transformer_options"] = options

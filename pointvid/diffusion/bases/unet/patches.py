@@ -1,8 +1,8 @@
 """What other nodes of a ComfyUI graph hang into a run of the UNet: the patches in `transformer_options`.
 
-They are made for Stable Diffusion's UNet, of which this one has the blocks: the patches see frames as a batch of images,
-[B*T,C,h,w], and of the transformers those over space. Block numbers are Stable Diffusion's: 0 is the first convolution,
-then every layer and every downsampling counts.
+They are made for Stable Diffusion's UNet, of which this one has the blocks: the patches see frames as a batch of
+images, [B*T,C,h,w], and of the transformers those over space. Block numbers are Stable Diffusion's: 0 is the first
+convolution, then every layer and every downsampling counts.
 """
 
 from __future__ import annotations
