@@ -46,17 +46,26 @@ def output_file(prefix: str, suffix: str) -> tuple[Path, dict[str, str]]:
     Returns:
         The path, and the host's own way to name it: {filename, subfolder, type}.
     Raises:
-        PointVidError: the prefix leads out of the output folder.
+        PointVidError: the prefix leads out of the output folder, or is no name that a disk takes.
     """
     import folder_paths
 
     from ..pointvid.errors import PointVidError
 
-    if not prefix.strip() or _leaves_its_folder(prefix):
+    expected = "expected a name inside ComfyUI's output folder, like pointvid/tracks"
+    too_long = any(len(part.encode(errors="replace")) > 200 for part in PureWindowsPath(prefix).parts)
+    if not prefix.strip() or too_long or _leaves_its_folder(prefix):
+        raise PointVidError(f"filename_prefix is {prefix[:80]!r}, {expected}")
+    try:
+        output = folder_paths.get_output_directory()
+        folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(prefix, output)
+    except Exception as error:  # the host's own refusals go over several lines; of a NUL it is a ValueError
+        why = " ".join(str(error).split())[:120]
         raise PointVidError(
-            f"filename_prefix is {prefix!r}, expected a name inside ComfyUI's output folder, like pointvid/tracks"
-        )
-    folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(prefix, folder_paths.get_output_directory())
+            f"filename_prefix is {prefix[:80]!r}, which the host refuses ({why}); {expected}"
+        ) from error
+    if "\0" in name:
+        raise PointVidError(f"filename_prefix is {prefix[:80]!r}, {expected}")
     path = Path(folder, f"{name}_{counter:05}_{suffix}")
     return path, {"filename": path.name, "subfolder": subfolder.replace("\\", "/"), "type": "output"}
 
@@ -77,10 +86,16 @@ def list_files(suffix: str) -> list[str]:
     """
     import folder_paths
 
-    root = folder_paths.get_input_directory()
+    root = Path(folder_paths.get_input_directory())
     patterns = (f"*{suffix}", f"pointvid/**/*{suffix}")
-    given = sorted(path.relative_to(root).as_posix() for pattern in patterns for path in Path(root).glob(pattern))
+    found = (path for pattern in patterns for path in root.glob(pattern) if _inside(path, root))
+    given = sorted(path.relative_to(root).as_posix() for path in found)
     return given + [f"{name} [output]" for name in _saved(suffix)]
+
+
+def _inside(path: Path, root: str | Path) -> bool:
+    """Whether it is a file below `root`; what a link leads out to would be refused when it is loaded."""
+    return path.is_file() and Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
 
 
 def _saved(suffix: str) -> list[str]:
@@ -97,7 +112,8 @@ def _saved(suffix: str) -> list[str]:
         if seen > _MOST_FILES:
             break
         if "import_tracks.py" not in files:
-            found += [Path(folder, name).relative_to(root).as_posix() for name in files if name.endswith(suffix)]
+            chosen = (Path(folder, name) for name in files if name.endswith(suffix))
+            found += [path.relative_to(root).as_posix() for path in chosen if _inside(path, root)]
     return sorted(found, key=lambda name: (not name.startswith("pointvid/"), name))
 
 
