@@ -47,9 +47,16 @@ class SaveSample(io.ComfyNode):
         from comfy.cli_args import args
 
         from ..pointvid import __version__
+        from ..pointvid.errors import PointVidError
         from ..pointvid.files.sample import SUFFIX, Sample, write_sample
         from .images import to_uint8
 
+        here, there = tuple(image.shape[:3]), tuple(point_map.points.shape[:3])
+        if here != there:
+            raise PointVidError(
+                f"image is {'x'.join(map(str, here))}, point_map {'x'.join(map(str, there))} (TxHxW); expected the "
+                "clip that was tracked"
+            )
         provenance = {"software": f"ComfyUI-PointVid {__version__}"}
         if not args.disable_metadata and cls.hidden.prompt is not None:
             provenance["comfyui_prompt"] = cls.hidden.prompt

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import comfy.clip_vision
@@ -114,7 +117,10 @@ def clip_vision(checkpoint: Checkpoint) -> comfy.clip_vision.ClipVisionModel | N
     settings = {"model_type": "clip_vision_model", "num_channels": 3, **configs["image_encoder"]}
     processor = configs.get("image_processor", {})
     settings |= {key: processor[key] for key in ("image_mean", "image_std") if key in processor}
-    encoder = comfy.clip_vision.ClipVisionModel(settings)
+    with tempfile.TemporaryDirectory() as folder:  # older hosts take a file only
+        path = Path(folder, "config.json")
+        path.write_text(json.dumps(settings), encoding="utf-8")
+        encoder = comfy.clip_vision.ClipVisionModel(str(path))
     _require_all(encoder.load_sd(weights), "image encoder")
     return encoder
 
