@@ -3,6 +3,9 @@
 From frame to frame small errors add up. Here the patch of frame 0, warped by the local affine motion since, has the
 last word; frame-to-frame tracking and the neighbours say where to look. Only a point that has come to look different,
 on a turning object say, gets a new patch, from where the step before and the neighbours agree that it is.
+
+A regular grid of leaders around the queries is followed with all care, and the queries follow the leaders: each looks
+for its own patch where they say that it is. So a query's track does not depend on what else is asked for.
 """
 
 from __future__ import annotations
@@ -16,12 +19,13 @@ from torch import Tensor
 from ..camera import Camera
 from ..progress import Progress, silent
 from ..tracks import PointTracks, colors_at, on_screen
-from .alignment import Templates, align, correlate, make_templates
+from .anchors import Anchors, inverse
 from .base import DepthMaps, Frames, check_clip
+from .chain import chain
 from .consensus import Consensus
 from .lift import lift_tracks
-from .patches import Pyramid, from_level, grey, pyramid, square, to_level, with_gradient
-from .queries import grid_queries
+from .patches import Pyramid, grey, pyramid
+from .search import search
 
 
 @dataclass
@@ -31,10 +35,10 @@ class LucasKanade:
     Attributes:
         levels: of the image pyramid that frame-to-frame tracking descends.
         radius: of its patches, pixels at every level: 2 * radius + 1 wide.
-        anchor_levels, anchor_radius: the same for the patches of frame 0.
-        neighbours: how many neighbours a point consults.
-        helpers: points a side (one in 4 pixels at most) of a grid that is followed too where there are no queries, so
-            that a few queries have neighbours as well.
+        anchor_levels, anchor_radius, anchor_step: the same for the patches of frame 0; every `anchor_step`-th pixel.
+        neighbours: how many leaders a point consults.
+        leaders: the cell of their grid is the side of a square image divided by this, at least 4 pixels.
+        margin: cells around the queries that leaders fill.
         visible_above: correlation with its patch from which a point counts as seen.
         refresh_below: correlation under which the patch is renewed, if the point was seen in the last frame, the step
             from there correlates better than `refresh_sure`, and the neighbours agree.
@@ -45,12 +49,23 @@ class LucasKanade:
     radius: int = 5
     anchor_levels: int = 2
     anchor_radius: int = 7
+    anchor_step: int = 2
+    anchor_grey: bool = True
     neighbours: int = 24
-    helpers: int = 48
+    leaders: int = 48
+    margin: float = 4.0
+    rounds: int = 4
+    search_round: int = 1
+    search_below: float = 0.7
+    reach: float = 32.0
+    yield_to: float = 0.02
+    slack: float = 6.0
     visible_above: float = 0.7
+    refine_below: float = 0.9
+    ahead_below: float = 0.9
     refresh_below: float = 0.75
     refresh_sure: float = 0.9
-    chunk: int = 512
+    chunk: int = 1024
 
     @torch.no_grad()
     def track(
@@ -78,147 +93,169 @@ class LucasKanade:
         first = video[0]
         queries = queries.to(first.device)
         color = colors_at(first, queries)
-        state = _State.at(torch.cat((queries, self._lonely_helpers((height, width), queries))))
-        consensus = Consensus(state.uv, self.neighbours)
-        before = pyramid(first, self.levels)
-        anchors = _Anchors.cut(before[: self.anchor_levels], state.uv, self.anchor_radius, self.chunk)
-        n = len(queries)
-        uv, visible = [queries], [torch.ones(n, dtype=torch.bool, device=first.device)]
+        leaders = self._leaders((height, width), queries)
+        state = _State.at(torch.cat((leaders, queries)))
+        consensus = Consensus(state.uv, len(leaders), self.neighbours)
+        before = self._pyramids(first)
+        anchors = Anchors.cut(before[1], state.uv, self.anchor_radius, self.anchor_step, self.chunk)
+        uv, visible = [queries], [torch.ones(len(queries), dtype=torch.bool, device=first.device)]
         for t in range(1, frames):
             progress(t - 1, frames - 1, "tracking")
-            now = pyramid(video[t], self.levels)
-            state = self._step(before, now, anchors, consensus, state)
-            uv.append(state.uv[:n])
-            visible.append(state.visible[:n])
+            now = self._pyramids(video[t])
+            state = self._step(before[0], now, anchors, consensus, state, len(leaders))
+            uv.append(state.uv[len(leaders) :])
+            visible.append(state.visible[len(leaders) :])
             before = now
         progress(frames - 1, frames - 1, "tracking")
         return torch.stack(uv), torch.stack(visible), color
 
-    def _lonely_helpers(self, size: tuple[int, int], queries: Tensor) -> Tensor:
-        """The points of the helpers' grid that have no query within half a cell, but one within four cells."""
-        helpers = grid_queries(size, min(self.helpers, max(min(size) // 4, 1)))
-        cell = max(size) / self.helpers
-        distance, _ = cKDTree(queries.cpu().numpy()).query(helpers.numpy())
-        lonely = torch.from_numpy((distance > cell / 2) & (distance < 4 * cell))
-        return helpers[lonely].to(queries.device)
+    def _pyramids(self, frame: Tensor) -> tuple[Pyramid, Pyramid]:
+        """Of a frame: grey, for the steps; and for the anchors."""
+        colored = pyramid(frame, self.levels)
+        plain = [grey(level) for level in colored]
+        return plain, (plain if self.anchor_grey else colored)[: self.anchor_levels]
 
-    def _step(self, before: Pyramid, now: Pyramid, anchors: _Anchors, consensus: Consensus, state: _State) -> _State:
-        """One frame further."""
-        chained, chain_score = self._chain(before, now, state)
-        trust = chain_score.clamp(0.02, 1) ** 4 * torch.where(state.visible, 1.0, 0.1)
-        where, warp, _ = consensus.fit(chained, trust, state.turn @ state.warp)
+    def _leaders(self, size: tuple[int, int], queries: Tensor) -> Tensor:
+        """The points of the leaders' grid within `margin` cells of a query."""
+        height, width = size
+        cell = max((height * width) ** 0.5 / self.leaders, 4.0)
+        rows, columns = max(round(height / cell), 1), max(round(width / cell), 1)
+        v = (torch.arange(rows) + 0.5) * height / rows - 0.5
+        u = (torch.arange(columns) + 0.5) * width / columns - 0.5
+        grid = torch.stack((u.repeat(rows), v.repeat_interleave(columns)), -1)
+        distance, _ = cKDTree(queries.cpu().numpy()).query(grid.numpy())
+        return grid[torch.from_numpy(distance < self.margin * cell)].to(queries.device)
+
+    def _step(
+        self,
+        before: Pyramid,
+        now: tuple[Pyramid, Pyramid],
+        anchors: Anchors,
+        consensus: Consensus,
+        state: _State,
+        leaders: int,
+    ) -> _State:
+        """One frame further: the leaders, then those that follow them."""
+        work = _Work.begin(state)
+        everyone = torch.arange(len(state.uv), device=state.uv.device)
+        lead, rest = slice(0, leaders), slice(leaders, None)
+        self._lead(before, now, anchors, consensus, state, work, everyone[lead], lead)
+        self._finish(now, anchors, consensus, state, work, everyone[lead], lead)
+        self._join(before, now, anchors, consensus, state, work, everyone[rest], rest)
+        self._finish(now, anchors, consensus, state, work, everyone[rest], rest)
+        inside = on_screen(*work.uv.unbind(-1), now[0][0].shape[-2:])
+        visible = work.good & inside & (work.score > self.visible_above)
+        return _State(work.uv, work.uv - state.uv, work.warp, _turn(state.warp, work.warp), visible)
+
+    def _lead(self, before, now, anchors, consensus, state, work, which, rows) -> None:
+        chained, score = chain(
+            before, now[0], state.uv[rows], state.velocity[rows], state.turn[rows], self.radius, self.chunk
+        )
+        work.chained[rows], work.chain_score[rows] = chained, score
+        trust = torch.zeros_like(work.score)
+        trust[rows] = score.clamp(0.02, 1) ** 4 * torch.where(state.visible[rows], 1.0, 0.1)
+        work.uv[rows] = chained
+        where, warp, _ = consensus.fit(work.uv, trust, work.warp[rows], rows)
         start = torch.where(((chained - where).norm(dim=-1) > 2)[:, None], where, chained)
-        everyone = torch.arange(len(start), device=start.device)
-        uv, score = self._anchor(now, anchors, start, warp, everyone)
-        good = (score > 0.6) & ((uv - where).norm(dim=-1) < 4)
+        uv, score = anchors.find(now[1], start, warp, which)
+        self._refine(now, anchors, which, uv, score, warp)
+        good = self._agrees(uv, score, where)
+        work.uv[rows], work.score[rows], work.good[rows], work.warp[rows] = uv, score, good, warp
+        for turn in range(self.rounds):
+            if turn == self.search_round:
+                self._search(now, anchors, consensus, state, work, which, rows)
+            where, warp, _ = consensus.fit(work.uv, work.trust(), work.warp[rows], rows)
+            uv, score, good = work.uv[rows], work.score[rows], work.good[rows]
+            stray = (~good | ((uv - where).norm(dim=-1) > 1 + self.slack * ((score - 0.7) / 0.3).clamp(0, 1))).nonzero()[:, 0]
+            work.where[rows], work.warp[rows] = where, warp
+            if not len(stray):
+                break
+            at, fit = anchors.find(now[1], where[stray], warp[stray], which[stray])
+            bent = warp[stray]
+            self._refine(now, anchors, which[stray], at, fit, bent)
+            better = ~good[stray] | (fit > score[stray] - self.yield_to)
+            stray = stray[better]
+            uv[stray], score[stray], warp[stray] = at[better], fit[better], bent[better]
+            work.warp[rows] = warp
+            good = self._agrees(uv, score, where)
+            work.uv[rows], work.score[rows], work.good[rows] = uv, score, good
 
-        where, warp, _ = consensus.fit(uv, _trust(score, good), warp)
-        stray = (~good | ((uv - where).norm(dim=-1) > 2)).nonzero()[:, 0]
-        uv[stray], score[stray] = self._anchor(now, anchors, where[stray], warp[stray], stray)
-        good = (score > 0.6) & ((uv - where).norm(dim=-1) < 4)
+    def _join(self, before, now, anchors, consensus, state, work, which, rows) -> None:
+        where, warp, _ = consensus.fit(work.uv, work.trust(), work.warp[rows], rows)
+        uv, score = anchors.find(now[1], where, warp, which)
+        self._refine(now, anchors, which, uv, score, warp)
+        good = self._agrees(uv, score, where)
+        unsure = (state.visible[rows] & (~good | (score < self.refresh_below))).nonzero()[:, 0]
+        asked = which[unsure]
+        chained, chain_score = chain(
+            before, now[0], state.uv[asked], state.velocity[asked], state.turn[asked], self.radius, self.chunk
+        )
+        work.chained[asked], work.chain_score[asked] = chained, chain_score
+        work.uv[rows], work.score[rows], work.good[rows] = uv, score, good
+        work.where[rows], work.warp[rows] = where, warp
 
+    def _agrees(self, uv: Tensor, score: Tensor, where: Tensor) -> Tensor:
+        """Whether a place fits the patch, and the neighbours the less the better it does."""
+        return (score > 0.6) & ((uv - where).norm(dim=-1) < 3 + self.slack * ((score - 0.7) / 0.3).clamp(0, 1))
+
+    def _search(self, now, anchors, consensus, state, work, which, rows) -> None:
+        """Look for what is lost in a window around where its course leads."""
+        lost = (~work.good[rows] | (work.score[rows] < self.search_below)).nonzero()[:, 0]
+        index = which[lost]
+        trust = consensus.near[index] * consensus.belief[index] * state.visible[consensus.index[index]]
+        trust = trust + 1e-3 * (torch.arange(trust.shape[1], device=trust.device) == 0)
+        course = (trust[..., None] * state.velocity[consensus.index[index]]).sum(1) / trust.sum(1, keepdim=True)
+        warp = (state.turn @ state.warp)[index]
+        uv, support = search(
+            now[1], anchors, state.uv[index] + course, warp, index, consensus.index, consensus.belief, self.reach
+        )
+        uv, score, warp = anchors.refine(now[1], uv, warp, index)
+        better = (support > 0.4) & (score > 0.75) & (~work.good[index] | (score > work.score[index] + 0.05))
+        index = index[better]
+        work.uv[index], work.score[index], work.warp[index] = uv[better], score[better], warp[better]
+        work.good[index] = True
+
+    def _refine(self, now, anchors, which, uv, score, warp) -> None:
+        """Let patches that look somewhat different find their own warps, in place."""
+        odd = ((score < self.refine_below) & (score > 0.3)).nonzero()[:, 0]
+        if not len(odd):
+            return
+        at, fit, bent = anchors.refine(now[1], uv[odd], warp[odd], which[odd])
+        better = (fit > score[odd] + 0.02) & ((at - uv[odd]).norm(dim=-1) < 4)
+        better &= (bent - warp[odd]).abs().amax((1, 2)) < 0.6
+        index = odd[better]
+        uv[index], score[index], warp[index] = at[better], fit[better], bent[better]
+
+    def _finish(self, now, anchors, consensus, state, work, which, rows) -> None:
+        uv, score, good, where, warp = (x[rows] for x in (work.uv, work.score, work.good, work.where, work.warp))
         # A point that neither follows found may just have kept its course, beside something else that moves.
-        ahead = state.uv + state.velocity
-        lost = (~good).nonzero()[:, 0]
-        kept, kept_score = self._anchor(now, anchors, ahead[lost], state.warp[lost], lost)
+        ahead = state.uv[rows] + state.velocity[rows]
+        apart = (uv - ahead).norm(dim=-1) > 0.5
+        lost = (~good | (apart & (score < self.ahead_below))).nonzero()[:, 0]
+        kept, kept_score = anchors.find(now[1], ahead[lost], state.warp[rows][lost], which[lost])
         found = (kept_score > self.visible_above) & ((kept - ahead[lost]).norm(dim=-1) < 2)
+        found &= ~good[lost] | (kept_score > score[lost] + 0.05)
         uv[lost[found]], score[lost[found]], good[lost[found]] = kept[found], kept_score[found], True
 
         # Where the patch no longer looks like the point, the step from the last frame may still be sure of it. It must
         # also keep its course: what sweeps over a point drags the step along, too.
-        steady = (chained - ahead).norm(dim=-1) < 2 + 0.25 * state.velocity.norm(dim=-1)
-        sure = state.visible & steady & (chain_score > self.refresh_sure) & ((chained - where).norm(dim=-1) < 2)
+        chained, chain_score = work.chained[rows], work.chain_score[rows]
+        steady = (chained - ahead).norm(dim=-1) < 2 + 0.25 * state.velocity[rows].norm(dim=-1)
+        sure = state.visible[rows] & steady & (chain_score > self.refresh_sure)
+        sure &= (chained - where).norm(dim=-1) < 2
         handed = sure & (~good | (score < self.refresh_below))
         uv = torch.where((handed & ~good)[:, None], chained, uv)
         good = good | handed
         score = torch.where(handed, torch.maximum(score, chain_score), score)
 
-        uv = torch.where(good[:, None], uv, ahead)
-        where, warp, agreement = consensus.fit(uv, _trust(score, good), warp)
+        work.uv[rows] = torch.where(good[:, None], uv, ahead)
+        work.score[rows], work.good[rows] = score, good
+        where, warp, agreement = consensus.fit(work.uv, work.trust(), warp, rows)
         uv = torch.where(good[:, None], uv, where)
-        consensus.learn(agreement, _trust(score, good))
-        anchors.renew(now, uv, warp, handed.nonzero()[:, 0], self.chunk)
-        inside = on_screen(*uv.unbind(-1), now[0].shape[-2:])
-        visible = good & inside & (score > self.visible_above)
-        return _State(uv, uv - state.uv, warp, _turn(state.warp, warp), visible)
-
-    def _chain(self, before: Pyramid, now: Pyramid, state: _State) -> tuple[Tensor, Tensor]:
-        """From the last frame to this one, coarse to fine. Returns (uv [N, 2], correlation [N])."""
-        shape = square(self.radius, state.uv.device)
-        images = [(with_gradient(grey(old)), grey(new)) for old, new in zip(before, now)]
-        found = []
-        parts = (values.split(self.chunk) for values in (state.uv, state.velocity, state.turn))
-        for uv, velocity, turn in zip(*parts):
-            ahead = there = uv + velocity
-            for level in reversed(range(len(images))):
-                old, new = images[level]
-                templates = make_templates(old, to_level(uv, level), *shape)
-                start = to_level(there, level)
-                if level == len(images) - 1:
-                    still = to_level(uv, level)
-                    stayed = correlate(new, templates, still) > correlate(new, templates, start, turn)
-                    start = torch.where(stayed[:, None], still, start)
-                start, score = align(new, templates, start, turn)
-                there = from_level(start, level)
-                if level < 2:
-                    # Coarse patches follow whatever is large. A small or plain thing beside it kept its course.
-                    start, kept_score = align(new, templates, to_level(ahead, level), turn)
-                    ahead = from_level(start, level)
-            kept = kept_score > score - 0.02
-            there, score = torch.where(kept[:, None], ahead, there), torch.where(kept, kept_score, score)
-            found.append((there, score))
-        return torch.cat([uv for uv, _ in found]), torch.cat([score for _, score in found])
-
-    def _anchor(
-        self, now: Pyramid, anchors: _Anchors, start: Tensor, warp: Tensor, which: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Align patches `which` of frame 0. Returns (uv [n, 2], correlation [n]); never far from `start`."""
-        found = []
-        for uv, a, index in zip(start.split(self.chunk), warp.split(self.chunk), which.split(self.chunk)):
-            begin = uv
-            a = a @ anchors.unwarp[index]
-            for level in reversed(range(len(anchors.levels))):
-                moved, score = align(now[level], anchors.levels[level].select(index), to_level(uv, level), a)
-                moved = from_level(moved, level)
-                held = ((moved - begin).norm(dim=-1) < 3 * 2**level) & (score > 0.5)
-                uv = torch.where(held[:, None], moved, uv)
-            found.append((uv, score))
-        if not found:
-            return start, start.new_zeros(0)
-        return torch.cat([uv for uv, _ in found]), torch.cat([score for _, score in found])
-
-
-@dataclass(eq=False)
-class _Anchors:
-    """The patches that positions are measured against: of frame 0, renewed where the point came to look too different.
-
-    `unwarp` [N, 2, 2] undoes the warp since frame 0 that a patch was cut under.
-    """
-
-    levels: list[Templates]
-    unwarp: Tensor
-    radius: int
-
-    @classmethod
-    def cut(cls, image: Pyramid, uv: Tensor, radius: int, chunk: int) -> _Anchors:
-        unwarp = torch.eye(2, device=uv.device).repeat(len(uv), 1, 1)
-        return cls(cls._templates(image, uv, radius, chunk), unwarp, radius)
-
-    def renew(self, image: Pyramid, uv: Tensor, warp: Tensor, index: Tensor, chunk: int) -> None:
-        if len(index):
-            fresh = self._templates(image[: len(self.levels)], uv[index], self.radius, chunk)
-            for level, templates in zip(self.levels, fresh):
-                level.put(index, templates)
-            self.unwarp[index] = _inverse(warp[index])
-
-    @staticmethod
-    def _templates(image: Pyramid, uv: Tensor, radius: int, chunk: int) -> list[Templates]:
-        shape = square(radius, uv.device)
-        levels = []
-        for level, plane in enumerate(map(with_gradient, image)):
-            parts = [make_templates(plane, to_level(some, level), *shape) for some in uv.split(chunk)]
-            levels.append(Templates.cat(parts))
-        return levels
+        work.uv[rows], work.warp[rows] = uv, warp
+        consensus.learn(agreement, work.trust(), rows)
+        handed = handed.nonzero()[:, 0]
+        anchors.renew(now[1], uv[handed], warp[handed], which[handed])
 
 
 @dataclass(frozen=True, eq=False)
@@ -240,21 +277,33 @@ class _State:
         return cls(uv, torch.zeros_like(uv), eye, eye, torch.ones(len(uv), dtype=torch.bool, device=uv.device))
 
 
-def _trust(score: Tensor, good: Tensor) -> Tensor:
-    """How far neighbours should believe a point, [N]."""
-    return torch.where(good, score.clamp(0.02, 1) ** 4, 0.02)
+@dataclass(eq=False)
+class _Work:
+    """What is found out about one frame, point by point."""
+
+    uv: Tensor
+    score: Tensor
+    good: Tensor
+    where: Tensor
+    warp: Tensor
+    chained: Tensor
+    chain_score: Tensor
+
+    @classmethod
+    def begin(cls, state: _State) -> _Work:
+        ahead = state.uv + state.velocity
+        zero = torch.zeros(len(ahead), device=ahead.device)
+        return cls(
+            ahead.clone(), zero, zero > 1, ahead.clone(), state.turn @ state.warp, ahead.clone(), torch.zeros_like(zero)
+        )
+
+    def trust(self) -> Tensor:
+        """How far neighbours should believe a point, [N]."""
+        return torch.where(self.good, self.score.clamp(0.02, 1) ** 4, 0.02)
 
 
 def _turn(old: Tensor, new: Tensor) -> Tensor:
     """The warp from one frame to the next; the identity where it is not believable."""
     eye = torch.eye(2, device=old.device)
-    turn = new @ _inverse(old)
+    turn = new @ inverse(old)
     return torch.where(((turn - eye).abs().amax((1, 2)) < 0.5)[:, None, None], turn, eye)
-
-
-def _inverse(a: Tensor) -> Tensor:
-    """Inverse of 2x2 matrices [N, 2, 2]; of those that squash almost all, a bounded stand-in."""
-    p, q, r, s = a[:, 0, 0], a[:, 0, 1], a[:, 1, 0], a[:, 1, 1]
-    determinant = p * s - q * r
-    determinant = torch.where(determinant.abs() < 0.02, 0.02, determinant)
-    return torch.stack((s, -q, -r, p), -1).view(-1, 2, 2) / determinant[:, None, None]
