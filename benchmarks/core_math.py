@@ -117,12 +117,12 @@ def _smoothing(tracks: PointTracks) -> list[Figure]:
 def _sample(tracks: PointTracks) -> list[Figure]:
     ids = core_scene.bodies()
     frames = core_scene.video()
-    point_map = densify(smooth_tracks(tracks), ids > 0, object_map=ids)
-    sample = Sample(frames, point_map, "two bodies fall", ("body",), PointRange.fit([point_map]), {"made": "up"}, ids)
+    point_map = densify(smooth_tracks(tracks), ids)
+    sample = Sample(frames, point_map, "two bodies fall", ("body",), PointRange.fit([point_map]), {"made": "up"})
     members = encode_sample(sample)
     (decode,) = best_ms(lambda: decode_sample(members), repeats=3)
     found = decode_sample(members)
-    raw = densify(tracks, ids > 0, object_map=ids)
+    raw = densify(tracks, ids)
     unsmoothed = encode_sample(Sample(frames, raw, "two bodies fall"))
     noise = (found.video.double() - frames.double()).square().mean().item()
     return [

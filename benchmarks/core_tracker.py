@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pointvid.depth import Depth
 from pointvid.metrics import tapvid3d_metrics
 from pointvid.synthetic import generate_clip
-from pointvid.trackers.lucas_kanade import LucasKanade
+from pointvid.trackers.pipeline import track_points
 from pointvid.trackers.queries import random_queries
 
 from .figure import Figure
@@ -38,7 +39,7 @@ def figures(clips: int = CLIPS) -> list[Figure]:
         queries = random_queries(clip.mask, POINTS, seed)
         truth = clip.tracks(queries)
         began = time.process_time()
-        found = LucasKanade().track(clip.video, queries, clip.depth, camera=clip.camera, depth_unit="metric")
+        found = track_points(clip.video, queries, depth=Depth(clip.depth, "metric", clip.camera))
         seconds += time.process_time() - began
         seen = truth.visible[-1]
         target = truth.uvd[-1, seen, :2]

@@ -207,7 +207,7 @@ def _solid(clip: SyntheticClip) -> PointMap | None:
     if clip.action.verb in ("drape", "open", "close"):
         return None
     mask = clip.object_map == clip.action.target_id
-    return clip.point_map().replace(mask=mask) if mask.any() else None
+    return clip.point_map().restricted(mask) if mask.any() else None
 
 
 def _lattice(mask: torch.Tensor) -> torch.Tensor:

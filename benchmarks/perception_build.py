@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from pointvid.depth_models.base import EstimatedDepth
+from pointvid.depth import Depth
 from pointvid.files.video import write_video
 from tests.moving_clips import box_clip
 from training.builder.config import BuildDataset
@@ -38,12 +38,12 @@ class StubDepth:
             *(torch.nn.Conv2d(16, 16, 3, padding=1) for _ in range(layers)),
         )
 
-    def estimate(self, video, progress=None, camera=None) -> EstimatedDepth:
+    def estimate(self, video, progress=None, camera=None) -> Depth:
         """Run the network; see `DepthModel.estimate`."""
         frames, height, width, _ = video.shape
         for t in range(frames):
             self.net(video[t].permute(2, 0, 1)[None].float() / 255)
-        return EstimatedDepth(torch.ones(frames, height, width), self.unit)
+        return Depth(torch.ones(frames, height, width), self.unit)
 
 
 class WaitingDepth(StubDepth):
@@ -53,7 +53,7 @@ class WaitingDepth(StubDepth):
         self.seconds = seconds
         self.net = torch.nn.Identity()
 
-    def estimate(self, video, progress=None, camera=None) -> EstimatedDepth:
+    def estimate(self, video, progress=None, camera=None) -> Depth:
         """Wait."""
         time.sleep(self.seconds)
         return super().estimate(video)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import torch
 
+from pointvid.depth import Depth
 from pointvid.metrics import tapvid3d_metrics
 from pointvid.synthetic import generate_clip
-from pointvid.trackers.base import TRACKERS, Tracker, create_tracker
+from pointvid.trackers.base import Tracker
+from pointvid.trackers.pipeline import track_points
 from pointvid.trackers.queries import random_queries
-from pointvid.weights.known import find_weights
+from pointvid.trackers.registry import TRACKERS, create_tracker, find_weights
 
 from .figure import Figure
 
@@ -18,10 +20,10 @@ CLIPS, POINTS = 8, 512
 def figures(clips: int = CLIPS) -> list[Figure]:
     """Accuracy of each tracker on the test split; of those with weights only where the published file is there."""
     found: list[Figure] = []
-    for name in sorted(TRACKERS):
-        if name == "lucas_kanade":
+    for name, kind in sorted(TRACKERS.items()):
+        if not kind.needs_weights:
             found += _accuracy(name, create_tracker(name), clips)
-        elif weights := find_weights(name):
+        elif weights := find_weights(kind):
             device = "cuda" if torch.cuda.is_available() else "cpu"
             found += _accuracy(name, create_tracker(name, weights=weights, device=device), clips)
         else:
@@ -35,7 +37,7 @@ def _accuracy(name: str, tracker: Tracker, clips: int) -> list[Figure]:
         clip = generate_clip(seed, split="test")
         queries = random_queries(clip.mask, POINTS, seed)
         truth = clip.tracks(queries)
-        found = tracker.track(clip.video, queries, clip.depth, camera=clip.camera, depth_unit="metric")
+        found = track_points(clip.video, queries, depth=Depth(clip.depth, "metric", clip.camera), tracker=tracker)
         seen = truth.visible[-1]
         errors.append((found.uvd[-1, seen, :2] - truth.uvd[-1, seen, :2]).norm(dim=-1))
         scores.append(tapvid3d_metrics(found, truth))

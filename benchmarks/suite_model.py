@@ -15,10 +15,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from pointvid.diffusion.bases.base import Conditions
 from pointvid.diffusion.bases.unet.config import UNetConfig
 from pointvid.diffusion.bases.unet.joint import JointConfig, JointUNet
-from pointvid.diffusion.process import Schedule
+from pointvid.diffusion.conditions import Conditions
+from pointvid.diffusion.process import Diffusion
 from pointvid.diffusion.sampling import guided, initial_noise, sample
 
 from . import model_parity
@@ -154,7 +154,7 @@ def on_gpu() -> list[Figure]:
     model, batch = joint(FULL, device, dtype), inputs(FULL, 16, device, dtype)
     conditions = Conditions(**{key: batch[key] for key in ("context", "image_latents", "image_embeds", "fps")})
     noise = initial_noise((1, 8, 16, 32, 56), 0, device).to(dtype)
-    sample(guided(model, conditions, conditions, 9.0), Schedule(), noise, steps=4)
+    sample(guided(model, Diffusion(), conditions, conditions, 9.0), Diffusion(), noise, steps=4)
     peak = torch.cuda.max_memory_allocated() / 2**30
     size = f"full size, 448x256x16, bf16, {name}"
     return [

@@ -15,9 +15,10 @@ from accelerate import Accelerator
 from diffusers import DDIMScheduler, I2VGenXLUNet
 
 from training.augment import AugmentStage
-from training.config import Augment, Regularize, SmallModel, load_config
+from training.config import Augment, Regularize, load_config
 from training.loop import make_optimizer
 from training.model.small_model import make_vae
+from training.model.small_model_config import SmallModel
 from training.regularize import RegularizeStage
 from training.synthesize import synthesize
 
@@ -69,9 +70,9 @@ def _step_and_loader(stage: AugmentStage) -> list[Figure]:
     config = stage.start.info.config.unet.to_diffusers()
     plain = I2VGenXLUNet.from_config(config).train()
     plain, plain_optimizer = accelerator.prepare(plain, torch.optim.AdamW(plain.parameters(), lr=1e-4))
-    scheduler = DDIMScheduler.from_config(stage.schedule.to_diffusers())
+    scheduler = DDIMScheduler.from_config(stage.process.to_diffusers())
     width = config["cross_attention_dim"]
-    text, image = torch.randn(BATCH, batch.text.shape[1], width), torch.randn(BATCH, 1, width)
+    text, image = torch.randn(BATCH, batch.inputs["text"].shape[1], width), torch.randn(BATCH, 1, width)
     frames = torch.zeros_like(batch.video)
     frames[:, :, 0] = batch.video[:, :, 0]
 

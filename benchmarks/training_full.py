@@ -9,12 +9,12 @@ import torch
 from accelerate import Accelerator
 from diffusers import AutoencoderKL
 
-from pointvid.diffusion.bases.base import base_model
+from pointvid.diffusion.bases import base_model
 from pointvid.diffusion.bases.unet.config import UNetConfig
 from pointvid.diffusion.bases.unet.i2vgen import I2VGenXL
 from pointvid.diffusion.bases.unet.joint import JointConfig
-from pointvid.diffusion.encoders import Encoders, VideoCodec
-from pointvid.diffusion.process import Schedule
+from pointvid.diffusion.latents import FrameCodec
+from pointvid.diffusion.process import Diffusion
 from pointvid.points.point_range import PointRange
 from training.augment import AugmentStage
 from training.config import Augment, Regularize, load_config
@@ -34,18 +34,33 @@ BATCH, FRAMES, HEIGHT, WIDTH = 4, 16, 256, 448
 LIMIT = 80.0  # GB of the card the configs are for
 
 
+class Frozen:
+    """Encoders that were run once: only their codec is still there."""
+
+    def __init__(self, codec: FrameCodec, device: torch.device):
+        self.video = self.points = codec
+        self.device = device
+
+    def prepare(self, prompts: list[str], images: None = None) -> dict[str, torch.Tensor]:
+        """What the text encoder would say of them."""
+        return {"text": torch.randn(len(prompts), 77, 1024, device=self.device)}
+
+    def encode(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """As it is."""
+        return inputs
+
+
 def figures() -> list[Figure]:
     """Step seconds and peak GiB of the two stages as their paper configs set them."""
     size = f"{WIDTH}x{HEIGHT}x{FRAMES}, batch {BATCH}, bf16, random weights, {torch.cuda.get_device_name()}"
     device = torch.device("cuda")
-    video = VideoCodec(_vae().to(device).eval().requires_grad_(False))
+    encoders = Frozen(FrameCodec(_vae().to(device).eval().requires_grad_(False)), device)
     base = base_model(I2VGenXL.name)
     with device:
         unet = base.build(JointConfig(UNetConfig()))
     torch.nn.init.normal_(unet.conv_out.weight, std=0.02)
     unet.enable_checkpointing(True)
-    encoders = Encoders(None, None, video)
-    model = Denoiser(unet, base, encoders, torch.randn(77, 1024, device=device), False)
+    model = Denoiser(unet, base, Diffusion(), encoders, False)
     found = []
     for name, stage in (
         ("stage1", _stage(AugmentStage, load_config(Augment, CONFIGS / "paper_stage1_8gpu.yaml"), encoders)),
@@ -84,10 +99,11 @@ def _step(stage: DiffusionStage, model: Denoiser, batch: Batch) -> Callable[[], 
     return step
 
 
-def _stage(kind: type[DiffusionStage], config: Augment | Regularize, encoders: Encoders) -> DiffusionStage:
+def _stage(kind: type[DiffusionStage], config: Augment | Regularize, encoders: Frozen) -> DiffusionStage:
     """A stage without its data and checkpoint: only what `losses` reads."""
     stage = kind.__new__(kind)
-    stage.config, stage.schedule, stage.encoders, stage.extra = config, Schedule(), encoders, {}
+    stage.config, stage.process, stage.encoders, stage.extra = config, Diffusion(), encoders, {}
+    stage.base = base_model(I2VGenXL.name)
     stage.range = PointRange(near=0.3, far=30.0)
     if isinstance(config, Regularize):
         stage.calibration = Calibration(config.weights, stage.extra)
@@ -114,8 +130,7 @@ def _batch(device: torch.device) -> Batch:
         video=torch.randn(latents),
         points=torch.randn(latents),
         fps=torch.full((BATCH,), 8.0),
-        text=torch.randn(BATCH, 77, 1024),
-        image=torch.randn(BATCH, 1, 1024),
+        inputs={"text": torch.randn(BATCH, 77, 1024), "image": torch.randn(BATCH, 1, 1024)},
         uvd=uvd.expand(BATCH, FRAMES, -1, -1, -1).clone(),
         mask=torch.ones(BATCH, HEIGHT, WIDTH, dtype=torch.bool),
         intrinsics=torch.tensor([400.0, 400.0, WIDTH / 2, HEIGHT / 2]).expand(BATCH, 4),

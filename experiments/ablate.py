@@ -15,8 +15,8 @@ from pathlib import Path
 
 from pointvid.errors import PointVidError
 from pointvid.files.atomic import atomic_path
+from pointvid.files.manifest import read_manifest
 from training.config import Augment, Regularize, load_config
-from training.data.shards import read_manifest
 
 from .ablation.jobs import Outcome, run_jobs
 from .ablation.plan import Plan, make_jobs, prepare

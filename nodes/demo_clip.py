@@ -43,7 +43,7 @@ class DemoClip(io.ComfyNode):
 
         from ..pointvid.commands.demo import ASSETS, START_IMAGE
         from ..pointvid.commands.generate import read_image
-        from ..pointvid.files.depth_file import read_depth, read_intrinsics
+        from ..pointvid.files.depth_file import read_depth
         from ..pointvid.files.mask_file import read_mask
         from ..pointvid.files.video import VideoFile
         from .images import to_image
@@ -53,14 +53,14 @@ class DemoClip(io.ComfyNode):
             image = to_image(torch.stack(list(video)))
             mask = read_mask(ASSETS / "demo_mask.png", video.framing)
             depth = read_depth(ASSETS / "demo_depth.npz", frames, video.framing)
-            fx, fy, cx, cy = read_intrinsics(ASSETS / "demo_depth.npz", video.framing).intrinsics
+            fx, fy, cx, cy = depth.camera.intrinsics
             fps = video.fps
         # MoGe gives intrinsics as shares of the image, measured from its corner rather than from a pixel's centre.
         k = torch.tensor([[fx / width, 0, (cx + 0.5) / width], [0, fy / height, (cy + 0.5) / height], [0, 0, 1]])
         geometry = {
             "image": image,
-            "depth": depth,
-            "mask": torch.ones_like(depth, dtype=torch.bool),
+            "depth": depth.maps,
+            "mask": torch.ones_like(depth.maps, dtype=torch.bool),
             "intrinsics": k.repeat(frames, 1, 1),
         }
         return io.NodeOutput(image, mask[None].float(), geometry, fps, to_image(read_image(START_IMAGE)[None]))

@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..pointvid.camera import Camera
-from ..pointvid.depth_models.base import EstimatedDepth
+from ..pointvid.depth import Depth
 from ..pointvid.errors import PointVidError
-
-
-@dataclass(frozen=True)
-class Depth:
-    """What a tracker wants to know of the third dimension.
-
-    Attributes:
-        maps: float32 [T, H, W] along the camera's axis, finite and positive; None where no depth was given.
-        camera: None where unknown.
-        unit: "metric" or "relative", as in PointTracks.
-    """
-
-    maps: Tensor | None
-    camera: Camera | None
-    unit: str
 
 
 def read_depth(
@@ -50,7 +34,7 @@ def read_depth(
     """
     camera = Camera.from_fov(clip[1:], fov) if fov > 0 else None
     if source is None:
-        return Depth(None, camera, "relative")
+        return Depth(camera=camera)
     if isinstance(source, dict):
         maps, own_camera = depth_from_geometry(source)
         camera, unit = camera or own_camera, source.get("depth_unit", unit)
@@ -59,7 +43,7 @@ def read_depth(
     if maps.shape != clip:
         here, there = ("x".join(map(str, shape)) for shape in (maps.shape, clip))
         raise PointVidError(f"depth is {here}, clip is {there} (TxHxW); compute it on the clip itself")
-    return Depth(maps, camera, unit)
+    return Depth(maps, unit, camera)
 
 
 def depth_from_image(image: Tensor, near: float, far: float, mapping: str) -> Tensor:
@@ -79,7 +63,7 @@ def depth_from_image(image: Tensor, near: float, far: float, mapping: str) -> Te
     return far - grey * (far - near)
 
 
-def to_geometry(found: EstimatedDepth, image: Tensor) -> dict[str, Any]:
+def to_geometry(found: Depth, image: Tensor) -> dict[str, Any]:
     """Estimated depth as a MOGE_GEOMETRY, with one key more: "depth_unit", "metric" or "relative"."""
     geometry = {"depth": found.maps, "image": image, "depth_unit": found.unit}
     if found.camera is not None:
@@ -90,11 +74,11 @@ def to_geometry(found: EstimatedDepth, image: Tensor) -> dict[str, Any]:
     return geometry
 
 
-def flicker_line(found: EstimatedDepth) -> str:
-    """What a report says of the flicker of estimated depth."""
-    if found.flicker is None:
+def flicker_line(flicker: tuple[float, float] | None) -> str:
+    """What a report says of the flicker of estimated depth, as `flicker.measure_flicker` gives it."""
+    if flicker is None:
         return "flicker: not known, of fewer than 3 frames"
-    return f"flicker: {found.flicker:.2%} of the depth a frame, {found.scale_flicker:.2%} of it as a whole"
+    return f"flicker: {flicker[0]:.2%} of the depth a frame, {flicker[1]:.2%} of it as a whole"
 
 
 def depth_from_geometry(geometry: dict[str, Any]) -> tuple[Tensor, Camera | None]:

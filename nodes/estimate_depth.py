@@ -49,6 +49,7 @@ class EstimateDepth(io.ComfyNode):
     def execute(cls, depth_model, image, fov: float) -> io.NodeOutput:
         """Estimate on the host's device; everything that leaves the node is on the CPU."""
         from ..pointvid.camera import Camera
+        from ..pointvid.depth_models.flicker import measure_flicker
         from .depth_input import flicker_line, to_geometry
         from .images import ImageFrames
 
@@ -65,7 +66,7 @@ class EstimateDepth(io.ComfyNode):
                 f"{len(found.maps)} frames by {getattr(depth_model, 'name', 'a depth model')}",
                 f"depth: {found.maps.min():.3g} to {found.maps.max():.3g}{unit}",
                 f"camera: {camera}",
-                flicker_line(found),
+                flicker_line(measure_flicker(found.maps)),
             )
         )
         return io.NodeOutput(to_geometry(found, image), picture[..., None].expand(-1, -1, -1, 3).contiguous(), report)

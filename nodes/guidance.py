@@ -116,31 +116,32 @@ class RigidityGuidance(io.ComfyNode):
         """Fit the probe, then patch a clone after its CFG function."""
         import torch
 
-        from ..pointvid.camera import Camera
         from ..pointvid.diffusion.guidance import point_decoder, rigidity_guidance
-        from ..pointvid.diffusion.point_probe import fit_point_probe
+        from ..pointvid.diffusion.latents import join, split
+        from ..pointvid.diffusion.point_probe import PointProbe, fit_point_probe
+        from .native.latents import encode_half
         from .native.loading import require_joint
 
         info = require_joint(model)
+        space = info.latent
         patched = model.clone()
         sampling = patched.get_model_object("model_sampling")
-        scale = patched.get_model_object("latent_format").scale_factor
+        latent_format = patched.get_model_object("latent_format")
+
+        def encode(frames):
+            half = encode_half(vae, frames, space)
+            return split(latent_format.process_in(join(half, half)))[1]
+
         # The host runs nodes in inference mode, whose tensors can never take part in a gradient.
-        probe = fit_point_probe(lambda frames: vae.encode(frames.movedim(1, -1) / 2 + 0.5))
+        probe = fit_point_probe(encode, frames=space.frames(1 if space.by_frame else 3))
 
         def guide(args):
             denoised = args["denoised"]
             if strength == 0 or float(sampling.timestep(args["sigma"]).max()) >= start_at:
                 return denoised
             with torch.inference_mode(False):
-                weight, bias = probe.weight.clone().to(denoised.device), probe.bias.clone().to(denoised.device)
-
-                def decode(latent):
-                    return torch.einsum("kc,nchw->nkhw", weight, latent / scale) + bias[:, None, None]
-
-                to_points = point_decoder(
-                    decode, info.point_range, Camera.default(denoised.shape[-2:]), stride=1, chunk=64
-                )
+                free = PointProbe(probe.weight.clone(), probe.bias.clone(), probe.error)
+                to_points = point_decoder(free, info.point_range)
                 return rigidity_guidance(denoised.clone().float(), to_points, strength).to(denoised.dtype)
 
         patched.set_model_sampler_post_cfg_function(guide)

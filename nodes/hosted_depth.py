@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..pointvid.camera import Camera
-from ..pointvid.depth_models.base import EstimatedDepth
+from ..pointvid.depth import Depth, DepthUnit
 from ..pointvid.depth_models.loading import load_depth_model
 from ..pointvid.progress import Progress, silent
 from ..pointvid.trackers.base import Frames
@@ -29,11 +29,11 @@ class HostedDepth:
         model.device = self._network.device
 
     @property
-    def unit(self) -> str:
+    def unit(self) -> DepthUnit:
         """As `DepthModel.unit`."""
         return self._model.unit
 
-    def estimate(self, video: Frames, progress: Progress = silent, camera: Camera | None = None) -> EstimatedDepth:
+    def estimate(self, video: Frames, progress: Progress = silent, camera: Camera | None = None) -> Depth:
         """As `DepthModel.estimate`."""
         self._network.load(_BASE + _A_FRAME * self._model.chunk)
         return self._model.estimate(video, progress, camera)

@@ -7,14 +7,12 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ..pointvid.camera import Camera
+from ..pointvid.depth import Depth
 from ..pointvid.progress import Progress, silent
-from ..pointvid.trackers.base import DepthMaps, Frames, create_tracker
-from ..pointvid.tracks import PointTracks
-from ..pointvid.weights.known import find_weights, tracker_of
+from ..pointvid.trackers.base import Frames, Tracked
+from ..pointvid.trackers.registry import FOLDER, automatic, create_tracker, tracker_of
 from .host import model_files, model_path
 from .hosted import HostedNetwork
-from .load_tracker import FOLDER
 
 
 class HostedTracker:
@@ -31,40 +29,31 @@ class HostedTracker:
         tracker.device = self._network.device
 
     @property
-    def follows_every_pixel(self) -> bool:
-        """Whether more queries cost nothing."""
-        return getattr(self._tracker, "follows_every_pixel", False)
+    def default_queries(self) -> str:
+        """As the library's tracker has it."""
+        return getattr(self._tracker, "default_queries", "grid")
 
-    def track(
-        self,
-        video: Frames,
-        queries: Tensor,
-        depth: DepthMaps | None = None,
-        progress: Progress = silent,
-        camera: Camera | None = None,
-        fps: float = 8.0,
-        depth_unit: str = "relative",
-    ) -> PointTracks:
+    def track(self, video: Frames, queries: Tensor, depth: Depth | None = None, progress: Progress = silent) -> Tracked:
         """As `Tracker.track`."""
         self._network.load(self._tracker.memory_needed(tuple(video.shape), len(queries)))
-        return self._tracker.track(video, queries, depth, progress, camera, fps, depth_unit)
+        return self._tracker.track(video, queries, depth, progress)
 
 
-def load_tracker(path: Path, longest_side: int = 768, companions: int = 0) -> HostedTracker:
-    """The tracker that a file's weights are of.
+def load_tracker(path: Path, **options: object) -> HostedTracker:
+    """The tracker that a file's weights are of; of the options it gets those that it has.
 
     Raises:
         PointVidError: no tracker's weights, or not all of them.
     """
-    name = tracker_of(path)
-    options = {"longest": longest_side} if name == "alltracker" else {"companions": companions}
-    return HostedTracker(name, create_tracker(name, weights=path, **options))
+    kind = tracker_of(path)
+    own = {name: value for name, value in options.items() if name in kind.options()}
+    return HostedTracker(kind.name, create_tracker(kind.name, weights=path, **own))
 
 
 def automatic_tracker() -> HostedTracker | str:
-    """AllTracker where its weights lie in the host's folder, else "lucas_kanade". Never one that is not free to use."""
-    path = find_weights("alltracker", [model_path(FOLDER, name) for name in model_files(FOLDER)])
-    return _kept(path, path.stat().st_mtime_ns) if path else "lucas_kanade"
+    """A tracker whose weights lie in the host's folder and are free to use, else the name of the one without any."""
+    kind, path = automatic(Path(model_path(FOLDER, name)) for name in model_files(FOLDER))
+    return _kept(path, path.stat().st_mtime_ns) if path else kind.name
 
 
 @lru_cache(maxsize=1)

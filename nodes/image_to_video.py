@@ -46,35 +46,45 @@ class ImageToVideo(io.ComfyNode):
                     tooltip="Frame rate the model is told: lower means more motion between frames.",
                 ),
                 io.Int.Input("batch_size", default=1, min=1, max=64, optional=True, tooltip="Videos made at once."),
+                io.Model.Input(
+                    "model",
+                    optional=True,
+                    tooltip="The joint model, which says what it is told and how its latent is laid out. Without it: "
+                    "as I2VGen-XL and the small model have it.",
+                ),
             ],
             outputs=[
                 io.Conditioning.Output(display_name="positive", tooltip="Prompt, image and frame rate."),
                 io.Conditioning.Output(display_name="negative", tooltip="The same for what to avoid."),
-                io.Latent.Output(display_name="latent", tooltip="Empty joint latent [B,8,T,h,w] for a sampler."),
+                io.Latent.Output(display_name="latent", tooltip="Empty joint latent [B,2C,T,h,w] for a sampler."),
             ],
         )
 
     @classmethod
     def execute(
-        cls, positive, negative, vae, clip_vision, start_image, width, height, length, fps, batch_size=1
+        cls, positive, negative, vae, clip_vision, start_image, width, height, length, fps, batch_size=1, model=None
     ) -> io.NodeOutput:
-        """Encode the image twice, as I2VGen-XL does: by the VAE for its pixels, by CLIP for its content."""
-        import comfy.model_management
+        """Frame the image, then let the host half of the model's base do the rest."""
         import comfy.utils
-        import torch
-        from node_helpers import conditioning_set_values
 
-        from .native.host_model import FPS, IMAGE_EMBEDDING, IMAGE_LATENT
+        from .join_split import SPACE
+        from .native.bases import host_half
+        from .native.loading import require_joint
 
+        info = None if model is None else require_joint(model)
+        if info is not None:
+            info.latent.check_clip(length, height, width)
         image = comfy.utils.common_upscale(start_image[:1, ..., :3].movedim(-1, 1), width, height, "bicubic", "center")
-        image = image.movedim(1, -1).clamp(0, 1)
-        latent = vae.encode(image)
-        embedding = clip_vision.encode_image(image, crop=True)["image_embeds"].unsqueeze(1)
-        shared = {IMAGE_LATENT: latent, FPS: fps}
-        positive = conditioning_set_values(positive, {**shared, IMAGE_EMBEDDING: embedding})
-        # Guidance compares with a content-free image: the embedding is nulled, the pixels stay (I2VGen-XL pipeline).
-        negative = conditioning_set_values(negative, {**shared, IMAGE_EMBEDDING: torch.zeros_like(embedding)})
-        samples = torch.zeros(
-            [batch_size, 8, length, *latent.shape[-2:]], device=comfy.model_management.intermediate_device()
+        positive, negative, latent = host_half(info).image_to_video(
+            info,
+            positive,
+            negative,
+            vae=vae,
+            clip_vision=clip_vision,
+            image=image.movedim(1, -1).clamp(0, 1),
+            frames=length,
+            fps=fps,
+            batch_size=batch_size,
         )
-        return io.NodeOutput(positive, negative, {"samples": samples, "pointvid_fps": fps})
+        space = {} if info is None else {SPACE: info.latent}
+        return io.NodeOutput(positive, negative, {**latent, "pointvid_fps": fps, **space})

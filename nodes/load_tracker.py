@@ -67,4 +67,4 @@ class LoadTracker(io.ComfyNode):
                 "run `pointvid download alltracker` and refresh"
             )
         path = model_path(FOLDER, name)
-        return io.NodeOutput(load_tracker(path, longest_side=longest_side, companions=companions))
+        return io.NodeOutput(load_tracker(path, longest=longest_side, companions=companions))

@@ -70,8 +70,8 @@ class MeasureTracks(io.ComfyNode):
     def execute(cls, points, image=None, reference=None, retrack=True) -> io.NodeOutput:
         """Measure on the CPU, in double precision."""
         from ..pointvid.metrics import measure
-        from ..pointvid.metrics.chart import draw, panels
-        from ..pointvid.metrics.page import report_json
+        from ..pointvid.metrics.page import curves, report_json
+        from ..pointvid.report.chart import picture
         from .images import ImageFrames, to_image
 
         video = None if image is None else ImageFrames(image)
@@ -79,7 +79,7 @@ class MeasureTracks(io.ComfyNode):
         reports = [found]
         if reference is not None:
             reports.append(measure(reference, name="reference"))
-        plot = to_image(draw(panels(reports), [report.name for report in reports])[None])
+        plot = to_image(picture(curves(reports), [report.name for report in reports])[None])
         return io.NodeOutput(
             "\n".join(report.text() for report in reports),
             plot,

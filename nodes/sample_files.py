@@ -97,9 +97,11 @@ class LoadSample(io.ComfyNode):
     @classmethod
     def validate_inputs(cls, file: str) -> bool | str:
         """Any file below the host's folders will do, listed or not."""
+        from ..pointvid.errors import PointVidError
+
         try:
             existing_file(file, "sample file")
-        except ValueError as error:
+        except PointVidError as error:
             return str(error)
         return True
 

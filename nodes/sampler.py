@@ -73,7 +73,7 @@ class VideoPointSampler(io.ComfyNode):
                 ),
             ],
             outputs=[
-                io.Latent.Output(display_name="latent", tooltip="Joint latent [B,8,T,h,w] for Trajectory Decoder.")
+                io.Latent.Output(display_name="latent", tooltip="Joint latent [B,2C,T,h,w] for Trajectory Decoder.")
             ],
         )
 
@@ -89,10 +89,10 @@ class VideoPointSampler(io.ComfyNode):
         from ..pointvid.diffusion.sampling import initial_noise
         from .native.loading import require_joint
 
-        require_joint(model)
+        info = require_joint(model)
         samples = comfy.sample.fix_empty_latent_channels(model, latent["samples"])
         noise = initial_noise(tuple(samples.shape), seed)
-        if denoise == 1.0:
+        if denoise == 1.0 and info.process.prediction != "flow":  # whose noisiest step is noise alone, as it is
             sigmas = comfy.samplers.KSampler(model, steps, model.load_device, sampler_name, scheduler).sigmas
             noise = noise * unit_noise_scale(model.get_model_object("model_sampling"), float(sigmas[0]))
         out = comfy.sample.sample(

@@ -34,9 +34,11 @@ class LoadTracks(io.ComfyNode):
     @classmethod
     def validate_inputs(cls, file: str) -> bool | str:
         """Any file below the host's folders will do, listed or not."""
+        from ..pointvid.errors import PointVidError
+
         try:
             existing_file(file, "tracks file")
-        except ValueError as error:
+        except PointVidError as error:
             return str(error)
         return True
 

@@ -177,91 +177,54 @@ class TrackingPreprocessor(io.ComfyNode):
     ) -> io.NodeOutput:
         """Track on the host's device; everything that leaves the node is on the CPU."""
         from ..pointvid.errors import PointVidError
-        from ..pointvid.points.densify import densify
+        from ..pointvid.labels import split_labels
+        from ..pointvid.preprocess import Footage, Gates, Preprocessor, PreprocessSettings, TrackSettings
+        from ..pointvid.preprocess.report import FLAT, report_rows, track_report
         from ..pointvid.render import draw_tracks
-        from ..pointvid.trackers.pipeline import track_clip
-        from .depth_input import Depth, flicker_line, read_depth
+        from .depth_input import flicker_line, read_depth
         from .hosted_tracker import automatic_tracker
         from .images import ImageFrames, to_bool_mask, to_image
 
         progress = host_progress()
         video = ImageFrames(image, compute_device())
-        clip = video.shape[:3]
-        if clip[0] < 2:
+        if video.shape[0] < 2:
             raise PointVidError("image has 1 frame, expected at least 2: one frame has no motion to track")
         if point_tracker is None:
             point_tracker = automatic_tracker() if tracker == "auto" else tracker
-        third = read_depth(depth, clip, depth_mapping, depth_near, depth_far, depth_unit, fov)
-        marked = to_bool_mask(mask, clip[1:])
-        named = find_objects(video, segmenter, labels, progress) if marked is None else None
-        notes = []
-        if depth is None and depth_model is not None:
-            estimate = depth_model.estimate(ImageFrames(image), progress, third.camera)
-            third = Depth(estimate.maps, estimate.camera, estimate.unit)
-            notes.append(f"depth {flicker_line(estimate)}")
-        found = track_clip(
+        marked = to_bool_mask(mask, video.shape[1:3])
+        if marked is not None and track_everything:
+            raise PointVidError("mask is connected and track_everything is on; expected one of the two")
+        if marked is None and segmenter is None and labels.strip():
+            raise PointVidError(
+                f"labels is {labels!r} without a segmenter, connect Load Object Segmenter or clear labels"
+            )
+        tracks = TrackSettings(grid_size, random_points, seed, smooth, interpolation=interpolation, queries=queries)
+        settings = PreprocessSettings(tracks=tracks, gates=Gates.off(), need_caption=False)
+        work = Preprocessor(settings, point_tracker, None, segmenter, depth_model)
+        footage = Footage(
             video,
-            marked if named is None else named.object_map.cpu(),
-            third.maps,
-            third.camera,
-            third.unit,
-            point_tracker,
-            everything=track_everything,
-            grid=grid_size,
-            extra=random_points,
-            queries=queries,
-            smooth=smooth,
-            seed=seed,
-            fps=fps,
-            progress=progress,
+            fps,
+            labels=tuple(split_labels(labels)),
+            mask="everything" if track_everything else marked,
+            depth=read_depth(depth, video.shape[:3], depth_mapping, depth_near, depth_far, depth_unit, fov),
+            unlabelled="labels is empty, expected what the segmenter is to look for, such as 'dog, red car'",
         )
-        tracks, foreground = found.tracks.to("cpu"), found.mask.cpu()
-        objects = None if found.object_map is None else found.object_map.cpu()
-        overlay = draw_tracks(ImageFrames(image), tracks, trail=trail, progress=progress)
+        tracked = work.track(footage, progress)
+        smoothed = work.smooth(tracked)
+        overlay = draw_tracks(ImageFrames(image), smoothed, trail=trail, progress=progress)
+        name = getattr(point_tracker, "name", point_tracker)
+        lines = [
+            f"{what}: {value}"
+            for what, value in report_rows(track_report(tracked, smoothed, tracker=name, smoothed=smooth))
+        ]
+        if tracked.named is not None and tracked.named.notice:
+            lines.append(f"segmenter: {tracked.named.notice}")
+        if depth is None:
+            lines.append(f"depth {flicker_line(tracked.flicker)}" if depth_model is not None else f"note: {FLAT}")
         return io.NodeOutput(
-            tracks,
-            densify(tracks, foreground, interpolation, object_map=objects),
+            smoothed,
+            work.fill(tracked, smoothed),
             to_image(overlay),
-            foreground[None].float(),
-            "\n".join(
-                (
-                    report(found, getattr(point_tracker, "name", point_tracker), smooth, third.maps is not None, named),
-                    *notes,
-                )
-            ),
+            tracked.mask[None].float(),
+            "\n".join(lines),
         )
-
-
-def find_objects(video, segmenter, labels: str, progress):
-    """The labelled objects of the first frame; None where neither segmenter nor labels are given.
-
-    Raises:
-        PointVidError: one of the two without the other, or nothing found.
-    """
-    from ..pointvid.errors import PointVidError
-    from ..pointvid.labels import split_labels
-
-    if segmenter is None and not labels.strip():
-        return None
-    if segmenter is None:
-        raise PointVidError(f"labels is {labels!r} without a segmenter, connect Load Object Segmenter or clear labels")
-    return segmenter.segment(video[0], split_labels(labels), progress)
-
-
-def report(found, tracker: str, smooth: bool, has_depth: bool, named=None) -> str:
-    """How good the tracks are, in a few lines."""
-    quality = found.quality
-    jitter = f"{quality.jitter:.2f} px" + (f", {quality.jitter_smoothed:.2f} px after smoothing" if smooth else "")
-    source = {"mask": "the given mask", "motion": "what moves", "everything": "the whole image"}[found.found_by]
-    if named is not None:
-        source = ", ".join(named.labels[:20]) + (" ..." if len(named) > 20 else "")
-    return "\n".join(
-        (
-            f"{quality.points} points of {source}, {int(found.mask.sum())} pixels",
-            f"tracker: {tracker}",
-            f"visible: {quality.valid:.0%} of the time, {quality.survival:.0%} in the last frame",
-            f"jitter: {jitter}",
-            f"depth: {found.tracks.depth_unit if has_depth else 'none given, the points are flat'}",
-            *([f"segmenter: {named.notice}"] if named is not None and named.notice else []),
-        )
-    )

@@ -22,9 +22,9 @@ class TrajectoryDecoder(io.ComfyNode):
             search_aliases=["vae decode", "decode points", "decode video", "point tracks"],
             inputs=[
                 io.Latent.Input(
-                    "latent", tooltip="Joint latent [B,8,T,h,w]; the first video of a batch gives the tracks."
+                    "latent", tooltip="Joint latent [B,2C,T,h,w]; the first video of a batch gives the tracks."
                 ),
-                io.Vae.Input("vae", tooltip="The image VAE of the model."),
+                io.Vae.Input("vae", tooltip="The VAE of the model."),
                 io.Model.Input("model", tooltip="The joint model: its checkpoint says how points are scaled."),
                 io.Int.Input(
                     "stride",
@@ -41,7 +41,7 @@ class TrajectoryDecoder(io.ComfyNode):
                     max=256,
                     optional=True,
                     advanced=True,
-                    tooltip="Frames decoded at once. Lower it when memory runs out.",
+                    tooltip="Frames decoded at once, where each is coded alone. Lower it when memory runs out.",
                 ),
             ],
             outputs=[
@@ -62,25 +62,26 @@ class TrajectoryDecoder(io.ComfyNode):
         from comfy_execution.graph_utils import ExecutionBlocker
 
         from ..pointvid.camera import Camera
+        from ..pointvid.diffusion.latents import split
         from .host import host_progress
-        from .join_split import split
+        from .native.latents import decode_half
         from .native.loading import require_joint
 
         info = require_joint(model)
-        joint = latent["samples"]
+        joint, space = latent["samples"], info.latent
+        space.check_joint(joint)
         video, points = split(joint)
         progress = host_progress()
-        total = len(video) + joint.shape[2]
+        count = space.frames(joint.shape[2])
+        total = (len(joint) + 1) * count
 
         def decode(half, done: int):
-            frames = []
-            for part in half.split(chunk):
-                frames.append(vae.decode(part)[..., :3])
-                progress(done + sum(map(len, frames)), total, "decoding")
-            return torch.cat(frames)
+            return decode_half(
+                vae, half, space, chunk=chunk, report=lambda more: progress(done + more, total, "decoding")
+            )
 
         frames = decode(video, 0)
-        point_frames = decode(points[: joint.shape[2]], len(video))
+        point_frames = decode(points[:1], len(joint) * count)
         size = tuple(point_frames.shape[1:3])
         point_map = info.point_range.decode(
             point_frames.movedim(-1, 1) * 2 - 1,

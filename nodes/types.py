@@ -7,10 +7,11 @@ POINT_TRACKS
     and `object_id` int32 [N]. The first frame is the reference: `uvd[0, n, :2]` is where track n was started.
 POINT_MAP
     A `pointvid.point_map.PointMap`: `points` float32 [T, H, W, 3], where entry (row v, column u) of EVERY frame holds
-    the (u, v, depth) that pixel (u, v) of the first frame has then, and `mask` bool [H, W], the foreground of the first
-    frame; `camera`, `depth_unit` and `fps` as above.
+    the (u, v, depth) that pixel (u, v) of the first frame has then, and `objects` int32 [H, W], the object of each
+    pixel of the first frame: 0 is background, -1 foreground of no object known. `mask` bool [H, W] is where it is not
+    0. `visible` bool [T, H, W] where it is known; `camera`, `depth_unit` and `fps` as above.
 POINT_TRACKER
-    Something that follows points, as `pointvid.trackers.base.Tracker` says: `track(video, queries, depth, ...)`. Its
+    Something that follows points, as `pointvid.trackers.base.Tracker` says: `track(video, queries, ...)`. Its
     network is in the host's memory management.
 OBJECT_SEGMENTER
     Something that finds objects by name, as `pointvid.segmenters.base.Segmenter` says: `segment(image, labels, ...)`.

@@ -13,6 +13,8 @@ __version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from .camera import Camera as Camera
+    from .depth import Depth as Depth
+    from .diffusion.generator import Generator as Generator
     from .export.after_effects import write_after_effects as write_after_effects
     from .export.blender import write_blender as write_blender
     from .export.csv import write_csv as write_csv
@@ -23,24 +25,32 @@ if TYPE_CHECKING:
     from .export.usd import write_usd as write_usd
     from .files.track_file import load_tracks as load_tracks
     from .files.track_file import save_tracks as save_tracks
+    from .files.video import Clip as Clip
     from .files.video import read_clip as read_clip
     from .files.video import write_video as write_video
     from .point_map import PointMap as PointMap
     from .points.densify import densify as densify
     from .points.smoothing import smooth_tracks as smooth_tracks
     from .trackers.pipeline import track_clip as track_clip
+    from .trackers.pipeline import track_points as track_points
+    from .trackers.settings import TrackSettings as TrackSettings
     from .tracks import PointTracks as PointTracks
 
 _ROOMS = {
     "Camera": "camera",
+    "Clip": "files.video",
+    "Depth": "depth",
+    "Generator": "diffusion.generator",
     "PointMap": "point_map",
     "PointTracks": "tracks",
+    "TrackSettings": "trackers.settings",
     "densify": "points.densify",
     "load_tracks": "files.track_file",
     "read_clip": "files.video",
     "save_tracks": "files.track_file",
     "smooth_tracks": "points.smoothing",
     "track_clip": "trackers.pipeline",
+    "track_points": "trackers.pipeline",
     "write_after_effects": "export.after_effects",
     "write_blender": "export.blender",
     "write_csv": "export.csv",

@@ -1,4 +1,4 @@
-"""The fixed pinhole camera that turns (u, v, depth) into (x, y, z) and back.
+"""The pinhole camera that turns (u, v, depth) into (x, y, z) and back.
 
 Axes: x right, y down, z along the view (OpenCV's). u right, v down, in pixels, pixel centres at integers.
 """
@@ -16,15 +16,20 @@ from .errors import PointVidError
 
 @dataclass(frozen=True)
 class Camera:
-    """Pinhole intrinsics in pixels of the clip they belong to."""
+    """Pinhole intrinsics in pixels of the clip they belong to.
 
-    fx: float
-    fy: float
-    cx: float
-    cy: float
+    Of one clip and all its frames they are numbers. Of B clips, or of T frames that differ, they are float tensors [B],
+    [T] or [B, T], which go with the first axes of what is projected.
+    """
+
+    fx: float | Tensor
+    fy: float | Tensor
+    cx: float | Tensor
+    cy: float | Tensor
 
     def __post_init__(self) -> None:
-        if not all(map(math.isfinite, self.intrinsics)) or self.fx <= 0 or self.fy <= 0:
+        values = torch.stack([torch.as_tensor(value, dtype=torch.float64) for value in self.intrinsics])
+        if not torch.isfinite(values).all() or not (values[:2] > 0).all():
             raise PointVidError(
                 f"camera has intrinsics {self.intrinsics}, expected finite (fx, fy, cx, cy) in pixels with fx, fy > 0"
             )
@@ -43,7 +48,7 @@ class Camera:
         return cls(f, f, (width - 1) / 2, (height - 1) / 2)
 
     @property
-    def intrinsics(self) -> tuple[float, float, float, float]:
+    def intrinsics(self) -> tuple:
         """(fx, fy, cx, cy), pixels."""
         return self.fx, self.fy, self.cx, self.cy
 
@@ -58,10 +63,19 @@ class Camera:
 
     def unproject(self, uvd: Tensor) -> Tensor:
         """(u, v, depth) [..., 3] -> (x, y, z) [..., 3] in the unit of depth (paper section 3.1)."""
+        fx, fy, cx, cy = self._along(uvd)
         u, v, d = uvd.unbind(-1)
-        return torch.stack(((u - self.cx) / self.fx * d, (v - self.cy) / self.fy * d, d), -1)
+        return torch.stack(((u - cx) / fx * d, (v - cy) / fy * d, d), -1)
 
     def project(self, xyz: Tensor) -> Tensor:
         """(x, y, z) [..., 3] -> (u, v, depth) [..., 3]. Points at z = 0 give infinities, as the camera does."""
+        fx, fy, cx, cy = self._along(xyz)
         x, y, z = xyz.unbind(-1)
-        return torch.stack((x / z * self.fx + self.cx, y / z * self.fy + self.cy, z), -1)
+        return torch.stack((x / z * fx + cx, y / z * fy + cy, z), -1)
+
+    def _along(self, points: Tensor) -> list:
+        """The intrinsics, of tensors with axes of length 1 for the axes of points [..., 3] that they do not have."""
+        return [
+            value.reshape(value.shape + (1,) * (points.ndim - 1 - value.ndim)) if isinstance(value, Tensor) else value
+            for value in self.intrinsics
+        ]

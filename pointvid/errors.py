@@ -3,5 +3,5 @@
 from __future__ import annotations
 
 
-class PointVidError(ValueError):
+class PointVidError(Exception):
     """A user can cause and mend this. One line: the input's name, what was found, what was expected, what to do."""

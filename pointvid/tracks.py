@@ -1,4 +1,4 @@
-"""PointTracks: the one value that flows between steps."""
+"""PointTracks: N points of a clip through its T frames."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 
 from .camera import Camera
+from .depth import DEPTH_UNITS
 from .errors import PointVidError
-
-DEPTH_UNITS = ("metric", "relative")
 
 
 def on_screen(u, v, image_size: tuple[int, int]):

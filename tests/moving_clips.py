@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pointvid.camera import Camera
+from pointvid.trackers.base import Tracked
 from pointvid.tracks import PointTracks
 
 SIZE, FRAMES, FPS = (64, 96), 8, 8.0
@@ -52,17 +53,15 @@ class Oracle:
     def __init__(self, damage=lambda tracks: tracks):
         self.damage = damage
 
-    def track(self, video, queries, depth=None, progress=None, camera=None, fps=8.0, depth_unit="relative"):
+    def track(self, video, queries, depth=None, progress=None):
         frames, *size = video.shape[:3]
         u, v = queries.unbind(-1)
         in_box = box_mask(tuple(size))[v.long(), u.long()]
         t = torch.arange(frames).float()[:, None]
         d = torch.ones(frames, len(u))
-        if depth is not None:
-            d = torch.stack([depth[i] for i in range(frames)])[:, v.long(), u.long()]
+        if depth is not None and depth.maps is not None:
+            d = torch.stack([depth.maps[i] for i in range(frames)])[:, v.long(), u.long()]
         uvd = torch.stack((u + STEP * t * in_box, v.expand(frames, -1), d), -1)
         visible = torch.ones(uvd.shape[:2], dtype=torch.bool)
-        camera = camera or Camera.default(tuple(size))
-        unit = "relative" if depth is None else depth_unit
-        tracks = PointTracks(uvd, visible, tuple(size), camera, unit, fps, video[0][v.long(), u.long()])
-        return self.damage(tracks)
+        tracks = self.damage(PointTracks(uvd, visible, tuple(size), Camera.default(tuple(size))))
+        return Tracked(tracks.uvd[..., :2], tracks.visible, tracks.uvd[..., 2])

@@ -11,7 +11,6 @@ import sys
 import types
 import zlib
 from pathlib import Path
-from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -31,14 +30,12 @@ IMAGE_SIZE, HEIGHT, WIDTH = 128, 60, 84
 TINY = {(16, 6): Size((1, 1, 3, 1), (1, 2, 4, 8), (8, 4, 14, 7), (3,))}
 """A size small enough for tests; the trunk alone shrinks, and the square that it sees."""
 BOXES = torch.tensor([[10.0, 8.0, 50.0, 45.0], [0.0, 0.0, 84.0, 60.0], [30.5, 20.25, 41.0, 33.0]])
-CALM = 0.5
-"""Gain of the weights for video."""
 EVERY = 3
 """Pixels between those that are kept, in both directions."""
 
 
-def reference_model(checkout, config="sam2.1/sam2.1_hiera_t.yaml", tiny=True, video=False):
-    """Meta's network, or its video predictor, without its start-up of Hydra; `tiny` shrinks what can be shrunk."""
+def reference_model(checkout, config="sam2.1/sam2.1_hiera_t.yaml", tiny=True):
+    """Meta's network without its start-up of Hydra; `tiny` shrinks what can be shrunk."""
     import yaml
 
     root = Path(checkout) / "sam2"
@@ -61,9 +58,6 @@ def reference_model(checkout, config="sam2.1/sam2.1_hiera_t.yaml", tiny=True, vi
         "dynamic_multimask_stability_delta": 0.05,
         "dynamic_multimask_stability_thresh": 0.98,
     }
-    if video:
-        settings["_target_"] = "sam2.sam2_video_predictor.SAM2VideoPredictor"
-        settings["binarize_mask_from_pts_for_mem_enc"] = True
     return _build(settings).eval()
 
 
@@ -92,11 +86,10 @@ def shapes(text, video=False):
     return {name: tuple(map(int, shape.split("x"))) for name, shape in rows if video or name.startswith(PREFIXES)}
 
 
-def seeded_state(named, gain=0.7):
+def seeded_state(named):
     """{name: tensor} for {name: shape}: it depends on names and shapes alone.
 
-    Masks are neither empty nor full. With a gain of 1 the random decoder would magnify rounding to 2e-4; through
-    several frames of a video it does with 0.7.
+    Masks are neither empty nor full. With a gain of 1 the random decoder would magnify rounding to 2e-4.
     """
     state = {}
     for name, shape in named.items():
@@ -108,7 +101,7 @@ def seeded_state(named, gain=0.7):
         elif "embed" in name or "token" in name or "gaussian" in name:
             state[name] = noise
         else:
-            state[name] = gain * noise / noise[0].numel() ** 0.5
+            state[name] = 0.7 * noise / noise[0].numel() ** 0.5
     return state
 
 
@@ -131,32 +124,6 @@ def reference_masks(model, frame, boxes):
     return logits.reshape(len(boxes), *frame.shape[:2]), quality.reshape(len(boxes))
 
 
-def seeded_clip(frames=4):
-    """uint8 [T, H, W, 3]: the frame, moving to the right."""
-    wide = seeded_frame(HEIGHT, WIDTH + 6 * (frames + 1))
-    return torch.stack([wide[:, 6 * (frames - t) :][:, :WIDTH] for t in range(frames)])
-
-
-def first_masks():
-    """bool [2, H, W]: two objects of the first frame."""
-    masks = torch.zeros(2, HEIGHT, WIDTH, dtype=torch.bool)
-    masks[0, 10:40, 8:35] = True
-    masks[1, 25:55, 45:80] = True
-    return masks
-
-
-def reference_video(predictor, clip, masks):
-    """Logits [T, K, H, W] by Meta's video predictor, from masks of the first frame."""
-    module = importlib.import_module("sam2.sam2_video_predictor")
-    transforms = importlib.import_module("sam2.utils.transforms").SAM2Transforms(predictor.image_size, 0.0)
-    frames = torch.stack([transforms(frame.numpy()) for frame in clip])
-    with patch.object(module, "load_video_frames", lambda **_: (frames, *clip.shape[1:3])):
-        state = predictor.init_state("frames that are in memory")
-    for k, mask in enumerate(masks):
-        predictor.add_new_mask(state, 0, k, mask)
-    return torch.stack([logits[:, 0] for _, _, logits in predictor.propagate_in_video(state)])
-
-
 def main(checkout):
     """Write the golden file."""
     values = {f"layout_{name}": layout(reference_model(checkout, path, tiny=False)) for name, path in PUBLISHED.items()}
@@ -166,10 +133,6 @@ def main(checkout):
     logits, quality = reference_masks(model, seeded_frame(), BOXES)
     assert 0.02 < (logits > 0).float().mean((1, 2)).min() < (logits > 0).float().mean((1, 2)).max() < 0.98
     values["logits"], values["quality"] = logits[:, ::EVERY, ::EVERY].numpy(), quality.numpy()
-    predictor = reference_model(checkout, video=True)
-    predictor.load_state_dict(seeded_state(shapes(values["layout_test"], video=True), CALM))
-    video = reference_video(predictor, seeded_clip(), first_masks())
-    values["video"] = video[..., ::EVERY, ::EVERY].numpy()
     np.savez_compressed(GOLDEN, **values)
 
 

@@ -52,4 +52,4 @@ def test_wrong_sizes_and_empty_masks():
     with pytest.raises(PointVidError, match="expected equal"):
         generation_figures(video[:, :8], point_map)
     with pytest.raises(PointVidError, match="no foreground"):
-        generation_figures(video, point_map.replace(mask=torch.zeros_like(point_map.mask)))
+        generation_figures(video, point_map.replace(objects=torch.zeros_like(point_map.objects)))

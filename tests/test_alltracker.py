@@ -8,13 +8,15 @@ import torch
 from safetensors.torch import save_file
 from torch.nn import functional as F
 
+from pointvid.depth import Depth
 from pointvid.errors import PointVidError
 from pointvid.files.video import write_video
 from pointvid.trackers.alltracker.correlation import Correlation
 from pointvid.trackers.alltracker.model import AllTrackerConfig, AllTrackerNet
 from pointvid.trackers.alltracker.tracker import AllTracker
 from pointvid.trackers.alltracker.update import upsample
-from pointvid.trackers.base import create_tracker
+from pointvid.trackers.pipeline import track_points
+from pointvid.trackers.registry import create_tracker
 
 from . import alltracker_reference as reference
 from .command_line import fails, moving_square
@@ -125,7 +127,7 @@ def test_tracker_moves_queries_by_the_flow(tmp_path, longest, frames):
     video = torch.zeros(frames, 64, 96, 3, dtype=torch.uint8)
     queries = torch.tensor([[0.0, 0.0], [40.5, 20.25], [95.0, 63.0]])
     depth = torch.full((frames, 64, 96), 3.0)
-    tracks = tracker.track(video, queries, depth, depth_unit="metric")
+    tracks = track_points(video, queries, depth=Depth(depth, "metric"), tracker=tracker)
     assert torch.equal(tracks.uvd[0, :, :2], queries)
     # Each window adds to what the last one left, so the flow grows with the windows a frame has been through.
     steps = torch.tensor([4.0 * (1 + max(0, (t - 2) // 2)) for t in range(frames)])[1:]
@@ -142,7 +144,7 @@ def test_tracker_moves_queries_by_the_flow(tmp_path, longest, frames):
 def test_what_is_not_trusted_is_hidden(tmp_path):
     torch.save({"model": constant_weights(trust=-4.0)}, tmp_path / "weights.pth")
     tracker = AllTracker(tmp_path / "weights.pth", config=TINY)
-    tracks = tracker.track(torch.zeros(3, 64, 64, 3, dtype=torch.uint8), torch.tensor([[20.0, 20.0]]))
+    tracks = track_points(torch.zeros(3, 64, 64, 3, dtype=torch.uint8), torch.tensor([[20.0, 20.0]]), tracker=tracker)
     assert tracks.visible[:, 0].tolist() == [True, False, False]
     assert tracks.depth_unit == "relative"
 

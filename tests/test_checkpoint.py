@@ -7,6 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from pointvid.diffusion.bases.base import Sampling
 from pointvid.diffusion.bases.unet.config import UNetConfig
 from pointvid.diffusion.bases.unet.joint import JointConfig, JointUNet
 from pointvid.diffusion.checkpoint import (
@@ -17,7 +18,8 @@ from pointvid.diffusion.checkpoint import (
     load_info,
     save_checkpoint,
 )
-from pointvid.diffusion.process import Schedule
+from pointvid.diffusion.latents import LatentSpace
+from pointvid.diffusion.process import Diffusion
 from pointvid.errors import PointVidError
 from pointvid.files.revision import git_revision
 from pointvid.points.point_range import PointRange
@@ -30,7 +32,7 @@ def checkpoint(**changes):
     info = CheckpointInfo(
         base="i2vgen-xl",
         config=JointConfig(SMALL, "temporal"),
-        schedule=Schedule(timestep_spacing="trailing"),
+        process=Diffusion(timestep_spacing="trailing"),
         resolution=(256, 448),
         frames=16,
         fps=8.0,
@@ -52,10 +54,10 @@ def path(tmp_path):
 def test_round_trip(path):
     loaded, expected = load_checkpoint(path), checkpoint()
     assert loaded.info == expected.info == load_info(path)
-    assert loaded.unet.keys() == expected.unet.keys()
-    assert all(torch.equal(loaded.unet[key], value) for key, value in expected.unet.items())
+    assert loaded.weights.keys() == expected.weights.keys()
+    assert all(torch.equal(loaded.weights[key], value) for key, value in expected.weights.items())
     assert loaded.parts == {}
-    JointUNet(loaded.info.config).load_state_dict(loaded.unet)
+    JointUNet(loaded.info.config).load_state_dict(loaded.weights)
 
 
 def test_bare_keys_without_parts_and_prefixes_with_them(path, tmp_path):
@@ -67,7 +69,7 @@ def test_bare_keys_without_parts_and_prefixes_with_them(path, tmp_path):
         "tokenizer": {"vocab.json": torch.tensor(list(b"{}"), dtype=torch.uint8)},
     }
     plain = checkpoint()
-    save_checkpoint(Checkpoint(plain.info, plain.unet, parts), tmp_path / "all.safetensors")
+    save_checkpoint(Checkpoint(plain.info, plain.weights, parts), tmp_path / "all.safetensors")
     keys = load_file(tmp_path / "all.safetensors").keys()
     assert {
         "model.diffusion_model.conv_in.weight",
@@ -79,7 +81,23 @@ def test_bare_keys_without_parts_and_prefixes_with_them(path, tmp_path):
     loaded = load_checkpoint(tmp_path / "all.safetensors", dtype=torch.bfloat16)
     assert {name: list(part) for name, part in loaded.parts.items()} == {n: list(p) for n, p in parts.items()}
     assert bytes(loaded.parts["tokenizer"]["vocab.json"].tolist()) == b"{}"  # bytes are not cast
-    assert loaded.unet["conv_in.weight"].dtype == loaded.parts["vae"]["encoder.conv_in.weight"].dtype == torch.bfloat16
+    assert (
+        loaded.weights["conv_in.weight"].dtype == loaded.parts["vae"]["encoder.conv_in.weight"].dtype == torch.bfloat16
+    )
+
+
+def test_latents_and_sampling_are_written_where_they_are_not_the_bases(tmp_path):
+    plain = checkpoint().info
+    assert plain.latent == LatentSpace(4, (1, 8, 8))
+    assert plain.sampling == Sampling()
+    assert not {"pointvid.latent", "pointvid.sampling"} & set(plain.to_metadata())
+    rows = tuple((0.1 * i, 0.2, -0.3) for i in range(4))
+    own = plain.replace(latent=LatentSpace(4, (1, 4, 4), rgb_factors=rows), sampling=Sampling(16, 3.0))
+    assert CheckpointInfo.from_metadata(own.to_metadata()) == own
+    assert "pointvid.latent" in own.to_metadata()
+    # files up to 0.2 had the colours among what the trainer remembers
+    old = plain.replace(training={"latent_rgb_factors": [list(row) for row in rows]})
+    assert CheckpointInfo.from_metadata(old.to_metadata()).latent == LatentSpace(4, (1, 8, 8), rgb_factors=rows)
 
 
 def test_revision_is_this_checkout():
@@ -169,11 +187,11 @@ def test_saving_checks_too(tmp_path):
     plain = checkpoint()
     with pytest.raises(PointVidError, match=r"ending in \.safetensors"):
         save_checkpoint(plain, tmp_path / "model.pt")
-    unet = {key: value for key, value in plain.unet.items() if key != "conv_in.bias"}
+    unet = {key: value for key, value in plain.weights.items() if key != "conv_in.bias"}
     with pytest.raises(PointVidError, match=r"1 missing: conv_in\.bias"):
         save_checkpoint(Checkpoint(plain.info, unet), tmp_path / "model.safetensors")
     with pytest.raises(PointVidError, match=r"parts \['unets'\]"):
-        save_checkpoint(Checkpoint(plain.info, plain.unet, {"unets": {}}), tmp_path / "model.safetensors")
+        save_checkpoint(Checkpoint(plain.info, plain.weights, {"unets": {}}), tmp_path / "model.safetensors")
     assert list(tmp_path.iterdir()) == []
 
 

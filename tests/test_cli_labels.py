@@ -48,8 +48,8 @@ def test_the_caption_names_them(folder, tmp_path, monkeypatch):
     monkeypatch.setenv("POINTVID_MODELS", str(folder))
     tracked = []
 
-    def keep(video, mask, depth, camera, args, objects, *rest):
-        tracked.append(objects)
+    def keep(video, footage, args, segmenter, *rest):
+        tracked.append(segmenter.segment(video[0], footage.labels))
 
     monkeypatch.setattr("pointvid.commands.tracking.track_and_write", keep)
     caption = ("--caption", "A man throws a red box in the garden.")

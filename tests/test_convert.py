@@ -10,8 +10,9 @@ from safetensors.torch import load_file
 from pointvid import cli
 from pointvid.diffusion.bases.unet.joint import JointUNet
 from pointvid.diffusion.checkpoint import load_checkpoint, save_checkpoint
-from pointvid.diffusion.convert import component_weights, from_diffusers, to_diffusers
-from pointvid.diffusion.process import Schedule
+from pointvid.diffusion.convert import from_published, to_published
+from pointvid.diffusion.folders import component_weights
+from pointvid.diffusion.process import Diffusion
 from pointvid.errors import PointVidError
 from tests import tiny_models as tiny
 
@@ -31,8 +32,8 @@ def command(*words):
 
 @pytest.mark.parametrize("base", MAKERS)
 def test_round_trip_keeps_every_tensor_and_config(base, folders, tmp_path):
-    save_checkpoint(from_diffusers(folders[base]), tmp_path / "joint.safetensors")
-    to_diffusers(load_checkpoint(tmp_path / "joint.safetensors"), tmp_path / "back")
+    save_checkpoint(from_published(folders[base]), tmp_path / "joint.safetensors")
+    to_published(load_checkpoint(tmp_path / "joint.safetensors"), tmp_path / "back")
     published = sorted(file.relative_to(folders[base]) for file in folders[base].rglob("*") if file.is_file())
     back = sorted(file.relative_to(tmp_path / "back") for file in (tmp_path / "back").rglob("*") if file.is_file())
     assert [file.name for file in back if file not in published] == ["model_index.json"]
@@ -53,7 +54,7 @@ def test_libraries_read_what_we_write_back(folders, tmp_path):
     from diffusers import AutoencoderKL, DDIMScheduler, I2VGenXLUNet
     from transformers import CLIPTextModel, CLIPTokenizer, CLIPVisionModelWithProjection
 
-    to_diffusers(from_diffusers(folders["i2vgen-xl"]), tmp_path / "back")
+    to_published(from_published(folders["i2vgen-xl"]), tmp_path / "back")
     batch = tiny.inputs(1, 2, 8, 8)
     outputs = []
     for folder in (folders["i2vgen-xl"], tmp_path / "back"):
@@ -70,7 +71,7 @@ def test_libraries_read_what_we_write_back(folders, tmp_path):
                 ).sample
             )
     assert torch.equal(*outputs)
-    assert Schedule.from_diffusers(DDIMScheduler.from_pretrained(tmp_path / "back/scheduler").config) == Schedule()
+    assert Diffusion.from_diffusers(DDIMScheduler.from_pretrained(tmp_path / "back/scheduler").config) == Diffusion()
     for kind, name in (
         (AutoencoderKL, "vae"),
         (CLIPTextModel, "text_encoder"),
@@ -82,38 +83,38 @@ def test_libraries_read_what_we_write_back(folders, tmp_path):
 
 
 def test_joint_checkpoint_of_the_base(folders):
-    checkpoint = from_diffusers(folders["i2vgen-xl"], entry_attention="channel", resolution=(64, 96), frames=8)
+    checkpoint = from_published(folders["i2vgen-xl"], entry_attention="channel", resolution=(64, 96), frames=8)
     info = checkpoint.info
     assert (info.base, info.stage, info.resolution, info.frames) == ("i2vgen-xl", "initial", (64, 96), 8)
-    assert info.schedule == Schedule()
+    assert info.process == Diffusion()
     assert info.config.entry_attention == "channel"
     assert set(checkpoint.parts) == {"text_encoder", "image_encoder", "vae", "tokenizer"}
     assert set(info.configs) == {"text_encoder", "image_encoder", "vae", "image_processor"}
     base = component_weights(folders["i2vgen-xl"] / "unet")
-    assert torch.equal(checkpoint.unet["conv_in.weight"][:, 8:12], base["conv_in.weight"][:, 4:])
-    JointUNet(info.config).load_state_dict(checkpoint.unet)
+    assert torch.equal(checkpoint.weights["conv_in.weight"][:, 8:12], base["conv_in.weight"][:, 4:])
+    JointUNet(info.config).load_state_dict(checkpoint.weights)
 
 
 def test_modelscope_has_no_image_encoder(folders):
-    checkpoint = from_diffusers(folders["modelscope"])
+    checkpoint = from_published(folders["modelscope"])
     assert set(checkpoint.parts) == {"text_encoder", "vae", "tokenizer"}
     assert checkpoint.info.base == "modelscope"
-    assert checkpoint.info.schedule.prediction_type == "epsilon"
+    assert checkpoint.info.process.prediction_type == "epsilon"
 
 
 def test_fp16_variant_and_shards_are_found(folders, tmp_path):
     half = tiny.published_folder(tmp_path / "half", tiny.i2vgen_unet(), variant="fp16")
     assert [file.name for file in (half / "unet").glob("*.safetensors")] == ["diffusion_pytorch_model.fp16.safetensors"]
-    assert from_diffusers(half).unet["conv_in.weight"].dtype == torch.float16
+    assert from_published(half).weights["conv_in.weight"].dtype == torch.float16
     sharded = tiny.published_folder(tmp_path / "sharded", tiny.i2vgen_unet(), max_shard_size="1MB")
     assert len(list((sharded / "unet").glob("*.safetensors"))) > 1
-    found, expected = (from_diffusers(folder, all_in_one=False).unet for folder in (sharded, folders["i2vgen-xl"]))
+    found, expected = (from_published(folder, all_in_one=False).weights for folder in (sharded, folders["i2vgen-xl"]))
     assert all(torch.equal(found[key], value) for key, value in expected.items())
 
 
 def test_dtype_is_chosen(folders):
-    checkpoint = from_diffusers(folders["i2vgen-xl"], dtype=torch.bfloat16)
-    assert {value.dtype for value in checkpoint.unet.values()} == {torch.bfloat16}
+    checkpoint = from_published(folders["i2vgen-xl"], dtype=torch.bfloat16)
+    assert {value.dtype for value in checkpoint.weights.values()} == {torch.bfloat16}
     assert checkpoint.parts["tokenizer"]["vocab.json"].dtype == torch.uint8
 
 
@@ -135,7 +136,7 @@ def test_old_names_become_the_published_ones(folders, tmp_path):
     save_file(old, file)
     file = tmp_path / "old/text_encoder/model.safetensors"
     save_file({**load_file(file), "text_model.embeddings.position_ids": torch.arange(77)[None]}, file)
-    checkpoint = from_diffusers(tmp_path / "old")
+    checkpoint = from_published(tmp_path / "old")
     assert checkpoint.parts["vae"].keys() == expected.keys()
     assert "text_model.embeddings.position_ids" not in checkpoint.parts["text_encoder"]
 
@@ -147,10 +148,10 @@ def test_pickled_weights_are_loaded_as_weights_only(folders, tmp_path):
     file = tmp_path / "pickled/unet/diffusion_pytorch_model.safetensors"
     torch.save(load_file(file), file.with_suffix(".bin"))
     file.unlink()
-    assert from_diffusers(tmp_path / "pickled", all_in_one=False).unet["conv_in.weight"].shape[1] == 8
+    assert from_published(tmp_path / "pickled", all_in_one=False).weights["conv_in.weight"].shape[1] == 8
     torch.save({"conv_in.weight": argparse.Namespace()}, file.with_suffix(".bin"))
     with pytest.raises(PointVidError, match="cannot be read"):
-        from_diffusers(tmp_path / "pickled")
+        from_published(tmp_path / "pickled")
 
 
 def test_commands(folders, tmp_path, capsys):
@@ -191,15 +192,15 @@ def test_unet_only(folders, tmp_path):
 def test_what_is_missing_is_named(folders, tmp_path):
     import shutil
 
-    with pytest.raises(PointVidError, match=r"there is no .*unet.config\.json"):
-        from_diffusers(tmp_path)
+    with pytest.raises(PointVidError, match="is no published folder of i2vgen-xl, modelscope"):
+        from_published(tmp_path)
     shutil.copytree(folders["i2vgen-xl"], tmp_path / "part")
     shutil.rmtree(tmp_path / "part/tokenizer")
     with pytest.raises(PointVidError, match=r"vocab\.json"):
-        from_diffusers(tmp_path / "part")
+        from_published(tmp_path / "part")
     (tmp_path / "part/vae/diffusion_pytorch_model.safetensors").write_bytes(b"half")
     with pytest.raises(PointVidError, match="cannot be read"):
-        from_diffusers(tmp_path / "part")
+        from_published(tmp_path / "part")
     (tmp_path / "part/vae/diffusion_pytorch_model.safetensors").unlink()
     with pytest.raises(PointVidError, match="holds no weights"):
-        from_diffusers(tmp_path / "part")
+        from_published(tmp_path / "part")

@@ -206,7 +206,7 @@ def test_config_round_trips():
     for unet in (tiny.i2vgen_unet(), tiny.modelscope_unet()):
         config = UNetConfig.from_diffusers(tiny.unet_config(unet))
         assert UNetConfig.from_diffusers(json.loads(json.dumps(config.to_diffusers()))) == config
-        assert UNetConfig.from_json(config.to_json()) == config
+        assert UNetConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
 
 @pytest.mark.parametrize(

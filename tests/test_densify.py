@@ -5,6 +5,7 @@ from scipy.spatial import KDTree
 
 from pointvid.camera import Camera
 from pointvid.errors import PointVidError
+from pointvid.point_map import UNKNOWN
 from pointvid.points.densify import densify
 from pointvid.points.nearest import nearest_tracks
 from pointvid.tracks import PointTracks
@@ -218,7 +219,7 @@ def test_never_across_two_objects(known):
     tracks, object_map = two_objects()
     if known != "map":
         tracks = tracks.replace(object_id=torch.tensor([1, 1, 1, 2, 2, 2], dtype=torch.int32))
-    found = densify(tracks, full(), object_map=None if known == "tracks" else object_map).points
+    found = densify(tracks, full() if known == "tracks" else object_map).points
     v, u = torch.meshgrid(torch.arange(24.0), torch.arange(32.0), indexing="ij")
     moved = torch.stack((found[4, ..., 0] - u, found[4, ..., 1] - v), -1)
     right, down = torch.tensor([12.0, 0]), torch.tensor([0, 20.0])
@@ -234,27 +235,51 @@ def test_never_across_two_objects(known):
 def test_object_without_tracks_leaves_the_mask():
     tracks, object_map = two_objects()
     object_map[:5, :5] = 7
-    found = densify(tracks, full(), object_map=object_map)
+    found = densify(tracks, object_map)
     assert torch.equal(found.mask, object_map != 7)
+    assert torch.equal(found.objects, torch.where(object_map == 7, 0, object_map))
     assert (found.points[:, :5, :5] == 0).all()
 
 
 def test_a_track_on_another_objects_pixel_is_not_copied_there():
     tracks, object_map = two_objects(object_id=torch.tensor([1, 1, 1, 2, 2, 2], dtype=torch.int32))
     object_map[3, 14] = 2  # the pixel of track 0, which says it belongs to object 1
-    points = densify(tracks, full(), object_map=object_map).points
+    points = densify(tracks, object_map).points
     assert torch.allclose(points[4, 3, 14, :2], torch.tensor([14.0, 23.0]), atol=1e-4)
+
+
+def test_objects_are_of_the_map_or_of_the_tracks_or_unknown():
+    tracks, object_map = two_objects()
+    assert torch.equal(densify(tracks, object_map).objects, object_map)
+    assert (densify(tracks, full()).objects == UNKNOWN).all()
+    known = densify(tracks.replace(object_id=torch.tensor([1, 1, 1, 0, 0, 0], dtype=torch.int32)), full())
+    assert known.mask.all()
+    assert set(known.objects.unique().tolist()) == {1, UNKNOWN}  # 0 would be background
+
+
+def test_a_pixel_is_seen_while_the_nearest_track_of_its_object_is():
+    tracks, object_map = two_objects()
+    visible = torch.rand(tracks.visible.shape, generator=torch.Generator().manual_seed(0)) > 0.5
+    tracks = tracks.replace(visible=visible)
+    found = densify(tracks, object_map)
+    for label, own in ((1, slice(0, 3)), (2, slice(3, 6))):
+        v, u = (object_map == label).nonzero(as_tuple=True)
+        away = torch.cdist(torch.stack((u, v), -1).double(), tracks.queries[own].double())
+        clear = away.sort(1).values.diff(dim=1)[:, 0] > 1e-6
+        expected = visible[:, own][:, away.argmin(1)]
+        assert torch.equal(found.visible[:, v, u][:, clear], expected[:, clear])
+    seen = found.to_tracks()
+    assert torch.equal(seen.object_id, object_map[found.mask])
+    assert not (seen.visible & ~found.visible[:, found.mask]).any()
 
 
 def test_wrong_input_is_named():
     tracks = random_tracks()
-    with pytest.raises(PointVidError, match="mask is 48x64, clip is 24x32"):
+    with pytest.raises(PointVidError, match="foreground is 48x64, clip is 24x32"):
         densify(tracks, torch.ones(48, 64, dtype=torch.bool))
-    with pytest.raises(PointVidError, match="object map is 3x4, clip is 24x32"):
-        densify(tracks, full(), object_map=torch.zeros(3, 4, dtype=torch.int32))
     with pytest.raises(PointVidError, match="mask is all zero"):
         densify(tracks, torch.zeros(SIZE, dtype=torch.bool))
-    with pytest.raises(PointVidError, match=r"mask is torch\.float32"):
+    with pytest.raises(PointVidError, match=r"foreground is torch\.float32"):
         densify(tracks, torch.ones(SIZE))
     with pytest.raises(PointVidError, match="none of the 0 tracks starts inside the mask"):
         densify(tracks.select(torch.tensor([], dtype=torch.long)), full())

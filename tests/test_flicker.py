@@ -3,9 +3,7 @@
 import pytest
 import torch
 
-from pointvid.camera import Camera
-from pointvid.depth_models.flicker import measure_flicker, track_flicker
-from pointvid.tracks import PointTracks
+from pointvid.depth_models.flicker import measure_flicker
 
 FRAMES, HEIGHT, WIDTH = 24, 96, 128
 
@@ -55,18 +53,6 @@ def test_unit_and_steady_change_do_not_matter():
     depth = scene() * noise(FRAMES, HEIGHT, WIDTH, sigma=0.02).exp()
     approach = torch.linspace(0, -1, FRAMES, dtype=torch.float64).exp()[:, None, None]
     assert measure_flicker(1000 * depth * approach) == pytest.approx(measure_flicker(depth), rel=1e-6)
-
-
-def test_tracks_count_where_they_are_seen():
-    sigma, points = 0.02, 2000
-    depth = 3 * noise(FRAMES, points, sigma=sigma).exp().float()
-    visible = torch.rand(FRAMES, points, generator=torch.Generator().manual_seed(0)) > 0.3
-    visible[0] = True
-    depth[~visible] *= 7  # a guess behind something
-    uvd = torch.cat((torch.zeros(FRAMES, points, 2), depth[..., None]), -1)
-    tracks = PointTracks(uvd, visible, (8, 8), Camera.default((8, 8)), "metric", 8.0)
-    assert track_flicker(tracks)[0] == pytest.approx(sigma, rel=0.05)
-    assert track_flicker(tracks.replace(visible=torch.ones_like(visible)))[0] > 10 * sigma
 
 
 def test_too_short_to_tell():

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pointvid.camera import Camera
-from pointvid.diffusion.bases.base import Conditions, join, split
+from pointvid.diffusion.conditions import Conditions
 from pointvid.diffusion.guidance import (
     inner_guidance,
     inner_guided,
@@ -13,11 +13,12 @@ from pointvid.diffusion.guidance import (
     rigidity_guided,
     without_points,
 )
-from pointvid.diffusion.process import Schedule
+from pointvid.diffusion.latents import join, split
+from pointvid.diffusion.process import Diffusion
 from pointvid.diffusion.sampling import sample
 from pointvid.point_map import PointMap
-from pointvid.points.losses import rigidity_graph, rigidity_loss
 from pointvid.points.point_range import PointRange
+from pointvid.points.rigidity import rigidity_graph, rigidity_loss
 
 
 def test_inner_guidance_formula():
@@ -34,9 +35,9 @@ def test_inner_guided_asks_the_three_questions():
         seen.append((x, t, context))
         return x * context.mean((1, 2)).view(-1, 1, 1, 1, 1)
 
-    positive, negative = Conditions(torch.full((1, 2, 2), 4.0)), Conditions(torch.full((1, 2, 2), 7.0))
+    positive, negative = (Conditions(context=torch.full((1, 2, 2), value)) for value in (4.0, 7.0))
     x = torch.randn(1, 8, 2, 2, 2)
-    found = inner_guided(model, positive, negative, w1=5, w2=3)(x, torch.tensor([9]))
+    found = inner_guided(model, Diffusion(), positive, negative, w1=5, w2=3)(x, torch.tensor([9]))
     ((asked, t, _),) = seen
     assert t.tolist() == [9, 9, 9]
     assert torch.equal(asked[0], x[0])
@@ -94,7 +95,7 @@ def test_repeated_steps_make_points_rigid():
     assert losses[-1] < 0.01 * losses[0]
 
 
-@pytest.mark.parametrize("schedule", [Schedule(), Schedule("epsilon", "scaled_linear", zero_terminal_snr=False)])
+@pytest.mark.parametrize("schedule", [Diffusion(), Diffusion("epsilon", "scaled_linear", zero_terminal_snr=False)])
 def test_guided_denoiser_implies_the_moved_x0(schedule):
     clean, noise = two_points(2.0), torch.randn(1, 6, 2, 1, 2)
     for t, moves in ((600, True), (700, False)):
@@ -109,7 +110,7 @@ def test_guided_denoiser_implies_the_moved_x0(schedule):
 
 
 def test_sampling_with_rigidity_guidance_is_more_rigid():
-    schedule = Schedule()
+    schedule = Diffusion()
     clean = join(torch.zeros(1, 3, 4, 5, 5), torch.randn(1, 3, 4, 5, 5, generator=torch.Generator().manual_seed(2)))
     noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(3))
     graph = rigidity_graph(identity_points(split(clean)[1])[0][:, 0], k=4)
@@ -141,7 +142,7 @@ def test_point_decoder_gives_camera_space_and_gradient():
     def decode(x):
         return x.repeat_interleave(4, -1).repeat_interleave(4, -2)
 
-    points, foreground = point_decoder(decode, span, camera, stride, chunk=1)(latent)
+    points, foreground = point_decoder(decode, span, camera, stride)(latent)
     assert torch.equal(foreground[0], mask[2::4, 2::4])
     expected = camera.unproject(blocks[:, 2::4, 2::4])
     torch.testing.assert_close(points[0][:, foreground[0]], expected[:, foreground[0]], rtol=1e-4, atol=1e-4)

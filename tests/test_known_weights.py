@@ -4,15 +4,20 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from pointvid.commands.tracking import choose_tracker
 from pointvid.errors import PointVidError
 from pointvid.trackers.alltracker.model import AllTrackerConfig, AllTrackerNet
 from pointvid.trackers.pipeline import track_clip
+from pointvid.trackers.registry import FOLDER, TRACKERS, choose_tracker, find_weights, tracker_of
+from pointvid.trackers.settings import TrackSettings
 from pointvid.trackers.spatracker.model import SpaTrackerConfig, SpaTrackerNet
 from pointvid.weights.folder import VARIABLE, models_folder
-from pointvid.weights.known import FOLDER, find_weights, tracker_of
 
 from .command_line import moving_square
+
+
+def chosen(name):
+    kind, weights = choose_tracker(name)
+    return kind.name, weights
 
 
 def nothing_but_keys(net):
@@ -37,7 +42,7 @@ def models(tmp_path, monkeypatch):
 
 
 def test_files_are_told_apart_by_their_keys(models):
-    found = {path.name: tracker_of(path) for path in models.iterdir() if path.suffix != ".txt"}
+    found = {path.name: tracker_of(path).name for path in models.iterdir() if path.suffix != ".txt"}
     assert found == {
         "alltracker.pth": "alltracker",
         "alltracker_tiny.safetensors": "alltracker",
@@ -52,12 +57,12 @@ def test_files_are_told_apart_by_their_keys(models):
 
 def test_auto_is_alltracker_where_its_weights_are_and_never_spatracker(models):
     assert models_folder() == models.parent
-    assert choose_tracker("auto", None) == ("alltracker", models / "alltracker.pth")
+    assert chosen("auto") == ("alltracker", models / "alltracker.pth")
     (models / "alltracker.pth").unlink()
-    assert choose_tracker("auto", None) == ("alltracker", models / "alltracker_tiny.safetensors")
+    assert chosen("auto") == ("alltracker", models / "alltracker_tiny.safetensors")
     (models / "alltracker_tiny.safetensors").unlink()
-    assert choose_tracker("auto", None) == ("lucas_kanade", None)
-    assert choose_tracker("spatracker", None) == ("spatracker", models / "spaT_final.pth")
+    assert chosen("auto") == ("lucas_kanade", None)
+    assert chosen("spatracker") == ("spatracker", models / "spaT_final.pth")
     with pytest.raises(
         PointVidError, match=r"spaT_final\.pth, which is of spatracker: CC BY-NC .* --tracker spatracker"
     ):
@@ -66,9 +71,9 @@ def test_auto_is_alltracker_where_its_weights_are_and_never_spatracker(models):
 
 def test_no_folder_is_no_weights(tmp_path, monkeypatch):
     monkeypatch.setenv(VARIABLE, str(tmp_path / "nowhere"))
-    assert find_weights("alltracker") is None
-    assert choose_tracker("auto", None) == ("lucas_kanade", None)
-    assert choose_tracker("alltracker", None) == ("alltracker", None)
+    assert find_weights(TRACKERS["alltracker"]) is None
+    assert chosen("auto") == ("lucas_kanade", None)
+    assert chosen("alltracker") == ("alltracker", None)
 
 
 def test_out_of_memory_says_what_to_change():
@@ -77,4 +82,4 @@ def test_out_of_memory_says_what_to_change():
             raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 80 GiB")
 
     with pytest.raises(PointVidError, match="out of memory while tracking 36 points through 6 frames of 96x128; use a"):
-        track_clip(moving_square(), tracker=Greedy(), everything=True, grid=6, extra=0)
+        track_clip(moving_square(), mask="everything", tracker=Greedy(), settings=TrackSettings(grid=6, extra=0))

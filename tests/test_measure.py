@@ -17,10 +17,10 @@ from pointvid.files.tapvid3d import write_tapvid3d
 from pointvid.files.track_file import save_tracks
 from pointvid.files.video import write_video
 from pointvid.metrics import measure
-from pointvid.metrics.chart import COLORS, Curve, Panel, draw, frame_ticks, panels, round_ticks, svg
 from pointvid.metrics.measure import TITLES
-from pointvid.metrics.page import ABOUT, report_json, report_page, write_report
+from pointvid.metrics.page import ABOUT, curves, report_json, report_page, write_report
 from pointvid.point_map import PointMap
+from pointvid.report.chart import picture
 
 from .command_line import SIZE, STEP, fails, moving_square
 
@@ -104,7 +104,7 @@ def test_scaling_is_one_for_the_clip():
 def test_objects_of_a_map():
     objects = torch.zeros(SIZE, dtype=torch.int32)
     objects[:, :50], objects[:, 50:] = 1, 2
-    found = measure(melting(), object_map=objects)
+    found = measure(melting().replace(objects=objects))
     assert [one.object_id for one in found.objects] == [1, 2]
     assert json.loads(report_json([found]))["objects"][1]["points"] > 100
 
@@ -157,46 +157,12 @@ def test_the_page_is_whole_and_escapes_names(report, tmp_path):
     assert (tmp_path / "report.html").read_text(encoding="utf-8") == report_page([report])
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "expected"),
-    [
-        (0, 1, [0, 0.5, 1.0]),
-        (0, 10, [0, 5, 10]),
-        (0, 0, [0, 0.5, 1]),
-        (-3, 7, [-5, 0, 5, 10]),
-        (0, 0.0009, [0, 0.0005, 0.001]),
-    ],
-)
-def test_axes_enclose_their_values(low, high, expected):
-    assert round_ticks(low, high) == pytest.approx(expected)
-
-
-def test_frames_are_named_sparingly():
-    assert frame_ticks(1) == [0]
-    assert frame_ticks(16) == [0, 5, 10, 15]
-    assert frame_ticks(300) == [0, 50, 100, 150, 200, 250]
-
-
-def test_a_curve_is_drawn_where_its_values_are():
-    panel = Panel("x", (Curve("1 m", (0.0, math.nan, 1.0, 1.0, 0.0), COLORS[0]),))
-    picture = draw([panel], scale=1).int()
-    blue = torch.tensor([0x4C, 0xB5, 0xFF])
-    near = ((picture - blue).abs().sum(-1) < 60).nonzero()
-    near = near[near[:, 0] > 50]  # below the text
-    x, y = panel.place(2.5, 1.0)  # between two equal values the line is flat; 10 px around every panel
-    assert ((near - torch.tensor([y + 10, x + 10])).abs().amax(1) <= 1).any()
-    x, _ = panel.place(1, 0.0)
-    assert not (near[:, 1] == round(x + 10)).any(), "nothing is drawn where there is no value"
-    assert len(re.findall("<polyline", svg(panel))) == 2
-    assert len(re.findall("<circle", svg(panel))) == 1
-
-
-def test_panels_of_two_reports_share_axes(report):
-    both = panels([report, measure(truth(), name="truth")])
-    shape = next(panel for panel in both if panel.title == "Shape change")
+def test_curves_of_two_reports_share_axes(report):
+    both = curves([report, measure(truth(), name="truth")])
+    shape = next(chart for chart in both if chart.title == "Shape change")
     assert [curve.text for curve in shape.curves] == [str(report.measurements[2]), "0 %"]
-    assert len({curve.color for curve in shape.curves}) == 2
-    assert draw(both, ["melting", "truth"]).shape[-1] == 3
+    assert len({curve.role for curve in shape.curves}) == 2
+    assert picture(both, ["melting", "truth"]).shape[-1] == 3
 
 
 @pytest.fixture

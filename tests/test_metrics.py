@@ -6,7 +6,7 @@ import torch
 
 from pointvid.camera import Camera
 from pointvid.errors import PointVidError
-from pointvid.metrics import position_errors, tapvid3d_metrics
+from pointvid.metrics import tapvid3d_metrics
 from pointvid.tracks import PointTracks
 
 CAMERA = Camera(100.0, 100.0, 32.0, 24.0)
@@ -73,19 +73,9 @@ def test_against_a_plain_numpy_reading_of_the_definition():
         assert jaccard == pytest.approx(both / (seen.sum() + wrong))
 
 
-def test_position_errors():
-    truth = tracks([[[0.0, 0.0, 1.0]] * 4] * 2, [[True] * 4, [True, True, True, False]])
-    found = tracks([[[0.0, 0.0, 1.0]] * 4, [[1.0, 0.0, 1.0], [3.0, 4.0, 1.0], [0.0, 1.5, 9.0], [99.0, 0.0, 1.0]]])
-    last = position_errors(found, truth)
-    assert (last.median, last.within_2px, last.count) == (1.5, pytest.approx(2 / 3), 3)
-    assert position_errors(found, truth, frame=None).count == 7
-    assert position_errors(found, truth, frame=0).median == 0
-
-
 def test_nothing_visible_is_not_a_number():
     truth = tracks([[[0.0, 0.0, 1.0]]], [[False]])
     assert math.isnan(tapvid3d_metrics(truth, truth).apd)
-    assert math.isnan(position_errors(truth, truth).median)
 
 
 def test_shapes_must_agree():

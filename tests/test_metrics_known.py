@@ -11,6 +11,7 @@ from pointvid.errors import PointVidError
 from pointvid.metrics import (
     acceleration,
     color_constancy,
+    jitter,
     matched,
     motion,
     reconstruction,
@@ -18,12 +19,12 @@ from pointvid.metrics import (
     rigidity,
     shape_change,
     shape_constancy,
-    smoothness,
     speed,
     track_video,
 )
 from pointvid.point_map import PointMap
-from pointvid.points.losses import recon_terms, rigidity_graph, rigidity_loss
+from pointvid.points.reconstruction import recon_terms
+from pointvid.points.rigidity import rigidity_graph, rigidity_loss
 from pointvid.tracks import PointTracks
 
 SIZE = (96, 128)
@@ -163,7 +164,7 @@ def test_free_fall_accelerates_by_g_and_is_smooth():
     found = tracks(xyz, fps=fps)
     assert acceleration(found).value == pytest.approx(g, rel=1e-3)
     assert acceleration(found).unit == "m/s^2"
-    assert smoothness(found).value < 1e-5
+    assert jitter(found).value < 1e-5
     expected = [np.hypot(0.03 * fps, g * (t - 0.5) / fps) for t in range(1, FRAMES)]
     assert np.allclose(speed(found).per_frame[1:], expected, rtol=1e-3)
     assert math.isnan(speed(found).per_frame[0])
@@ -174,7 +175,7 @@ def test_noise_scores_its_size():
     noise = rng.normal(0, (0.01, 0.02, 0.03), (40, 2000, 3))
     found = tracks(moved(rigid, surface(count=2000), 40) + noise)
     # all three axes together; the turn itself bends by 0.12^3 of the radius, far below
-    assert smoothness(found).value == pytest.approx(math.sqrt(0.01**2 + 0.02**2 + 0.03**2), rel=0.02)
+    assert jitter(found).value == pytest.approx(math.sqrt(0.01**2 + 0.02**2 + 0.03**2), rel=0.02)
 
 
 def test_motion_counts_going_and_coming_back_and_not_standing():
@@ -193,7 +194,7 @@ def test_hidden_points_do_not_count():
     found = tracks(xyz, visible=visible)
     assert rigidity(found).value < 1e-6
     assert shape_change(found).value < 1e-4
-    assert smoothness(found).value < 5e-3
+    assert jitter(found).value < 5e-3
     assert rigidity(found).coverage < 0.8
     pairs = (200 * 199) / (400 * 399)  # both ends have to be seen
     assert shape_change(found, limit=400).coverage == pytest.approx((2 + 5 * pairs) / 7)
@@ -207,13 +208,13 @@ def test_points_that_are_not_finite_or_behind_the_camera_do_not_count():
     broken = found.replace(uvd=uvd)
     for metric in (rigidity, shape_change):
         assert metric(broken).value < 1e-3
-    for metric in (speed, acceleration, smoothness, motion):
+    for metric in (speed, acceleration, jitter, motion):
         assert math.isfinite(metric(broken).value)
 
 
 def test_one_frame_and_one_point_say_nothing():
     one = tracks(moved(rigid, frames=1))
-    for metric in (rigidity, shape_change, speed, acceleration, smoothness):
+    for metric in (rigidity, shape_change, speed, acceleration, jitter):
         found = metric(one)
         assert math.isnan(found.value)
         assert len(found.per_frame) == 1
@@ -291,7 +292,7 @@ def inner(points, margin=7):
     """The same without its rim, where a patch sees the ground, too."""
     mask = torch.zeros_like(points.mask)
     mask[30 + margin : 62 - margin, 20 + margin : 52 - margin] = True
-    return points.replace(mask=mask)
+    return points.restricted(mask)
 
 
 def test_retracking_the_truth_is_close_and_a_lie_is_as_far_as_it_lies():
@@ -308,9 +309,8 @@ def test_retracking_the_truth_is_close_and_a_lie_is_as_far_as_it_lies():
 
 def test_a_video_alone_gives_tracks_to_measure():
     video, points = textured()
-    found = track_video(video, inner(points).mask, 64, object_map=points.mask.int() * 3)
+    found = track_video(video, inner(points).mask, 64)
     assert 30 <= found.num_points <= 64
-    assert set(found.object_id.tolist()) == {3}
     assert motion(found).value == pytest.approx(14, abs=0.3)
     assert rigidity(found, relative=True).value < 2
     with pytest.raises(PointVidError, match="mask is all zero"):
@@ -319,7 +319,7 @@ def test_a_video_alone_gives_tracks_to_measure():
 
 def test_what_belongs_together():
     _, points = textured()
-    smaller = points.replace(mask=points.mask & (torch.arange(128) < 40))
+    smaller = points.restricted(torch.arange(128) < 40)
     found, target = matched(points, smaller)
     assert found.num_points == target.num_points == 32 * 20
     queries = torch.tensor([[30.25, 40.0], [5.0, 5.0], [45.0, 61.4]])
@@ -342,7 +342,7 @@ def test_what_belongs_together():
     [
         (lambda p: p.replace(points=p.points[:3]), "8 frames, the reference has 3"),
         (lambda p: PointMap(p.points[:, :48], p.mask[:48], CAMERA), "96x128 HxW, the reference has 48x128"),
-        (lambda p: p.replace(mask=~p.mask), "no foreground pixel in common"),
+        (lambda p: p.replace(objects=~p.mask), "no foreground pixel in common"),
         (lambda p: p.to_tracks(stride=3).replace(uvd=p.to_tracks(stride=3).uvd + 900), "no track starts"),
     ],
 )
@@ -360,8 +360,6 @@ def test_other_queries_and_other_sizes_are_told():
         color_constancy(video[:7], points)
     with pytest.raises(PointVidError, match="null is 'luck'"):
         color_constancy(video, points, "luck")
-    with pytest.raises(PointVidError, match="object map is 5x5, points are of a 96x128 clip"):
-        rigidity(points, object_map=torch.zeros(5, 5, dtype=torch.int32))
 
 
 def warped(zoom=0.0, turn=0.0, frames=FRAMES):

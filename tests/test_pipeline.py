@@ -3,7 +3,9 @@ import torch
 
 from pointvid.camera import Camera
 from pointvid.errors import PointVidError
+from pointvid.trackers.base import Tracked
 from pointvid.trackers.pipeline import jitter, track_clip
+from pointvid.trackers.settings import TrackSettings
 from pointvid.tracks import PointTracks
 
 SIZE = (64, 96)
@@ -12,14 +14,12 @@ SIZE = (64, 96)
 class Oracle:
     """A tracker that knows: the box of columns 30-50, rows 20-40 moves 2 px a frame to the right."""
 
-    def track(self, video, queries, depth=None, progress=None, camera=None, fps=8.0, depth_unit="relative"):
+    def track(self, video, queries, depth=None, progress=None):
         u, v = queries.unbind(-1)
         box = (u >= 30) & (u <= 50) & (v >= 20) & (v <= 40)
         t = torch.arange(video.shape[0]).float()[:, None]
-        uvd = torch.stack((u + 2 * t * box, v.expand(len(t), -1), torch.ones(len(t), len(u))), -1)
-        color = video[0][v.long(), u.long()]
-        visible = torch.ones(uvd.shape[:2], dtype=torch.bool)
-        return PointTracks(uvd, visible, SIZE, camera or Camera.default(SIZE), depth_unit, fps, color)
+        uv = torch.stack((u + 2 * t * box, v.expand(len(t), -1)), -1)
+        return Tracked(uv, torch.ones(uv.shape[:2], dtype=torch.bool))
 
 
 def clip(frames=6):
@@ -27,7 +27,7 @@ def clip(frames=6):
 
 
 def test_foreground_found_from_motion():
-    result = track_clip(clip(), tracker=Oracle(), grid=24, extra=300)
+    result = track_clip(clip(), tracker=Oracle(), settings=TrackSettings(grid=24, extra=300))
     truth = torch.zeros(SIZE, dtype=torch.bool)
     truth[20:41, 30:51] = True
     assert result.found_by == "motion"
@@ -36,14 +36,14 @@ def test_foreground_found_from_motion():
     assert result.mask[v, u].all()
     assert torch.equal(result.tracks.color, clip()[0][v, u])
     assert set(result.tracks.object_id.tolist()) == {1}
-    assert result.object_map[30, 40] == 1
+    assert result.objects[30, 40] == 1
 
 
 def test_a_mask_of_objects_is_kept():
     mask = torch.zeros(SIZE, dtype=torch.int64)
     mask[20:41, 30:51] = 7
     mask[0:10, 0:20] = 3
-    result = track_clip(clip(), mask, tracker=Oracle(), grid=24, extra=100)
+    result = track_clip(clip(), mask=mask, tracker=Oracle(), settings=TrackSettings(grid=24, extra=100))
     u, v = result.tracks.queries.long().unbind(-1)
     assert result.found_by == "mask"
     assert torch.equal(result.tracks.object_id.long(), mask[v, u])
@@ -55,44 +55,47 @@ def test_a_mask_of_objects_is_kept():
 def test_the_papers_queries_lie_in_the_mask_and_want_one():
     mask = torch.zeros(SIZE, dtype=torch.bool)
     mask[20:41, 30:51] = True
-    result = track_clip(clip(), mask, tracker=Oracle(), queries="paper", smooth=False)
+    result = track_clip(clip(), mask=mask, tracker=Oracle(), settings=TrackSettings(queries="paper", smooth=False))
     u, v = result.tracks.queries.round().long().unbind(-1)
     assert mask[v, u].all()
     # 80 x 80 points between margins of 8 on 512 x 384, scaled to the clip: 1.18 px by 0.78 px apart.
     assert result.tracks.num_points == pytest.approx(21 / 1.177 * 21 / 0.776, rel=0.1)
     assert (result.tracks.object_id == 1).all()
     with pytest.raises(PointVidError, match="queries is 'paper' and mask is not given"):
-        track_clip(clip(), tracker=Oracle(), queries="paper")
+        track_clip(clip(), tracker=Oracle(), settings=TrackSettings(queries="paper"))
     with pytest.raises(PointVidError, match="queries is 'all', expected one of auto, grid, dense, paper"):
-        track_clip(clip(), tracker=Oracle(), queries="all")
+        track_clip(clip(), tracker=Oracle(), settings=TrackSettings(queries="all"))
 
 
 def test_a_tracker_that_follows_every_pixel_is_asked_for_all():
     class Dense(Oracle):
-        follows_every_pixel = True
+        default_queries = "dense"
 
     result = track_clip(clip(), tracker=Dense())
     assert result.tracks.num_points == result.mask.sum()
     assert abs(result.tracks.num_points - 21 * 21) < 40
     assert (
-        track_clip(clip(), tracker=Dense(), queries="grid", grid=10, extra=0, everything=True).tracks.num_points == 100
+        track_clip(
+            clip(), mask="everything", tracker=Dense(), settings=TrackSettings(queries="grid", grid=10, extra=0)
+        ).tracks.num_points
+        == 100
     )
 
 
 def test_of_many_tracks_some_are_judged_and_the_others_follow_them(monkeypatch):
     monkeypatch.setattr("pointvid.trackers.pipeline._JUDGED", 1500)
-    result = track_clip(clip(), tracker=Oracle(), queries="dense")
+    result = track_clip(clip(), tracker=Oracle(), settings=TrackSettings(queries="dense"))
     truth = torch.zeros(SIZE, dtype=torch.bool)
     truth[20:41, 30:51] = True
     assert (result.mask & truth).sum() / (result.mask | truth).sum() > 0.8
     assert result.tracks.num_points == result.mask.sum()
     u, v = result.tracks.queries.long().unbind(-1)
-    assert torch.equal(result.tracks.object_id, result.object_map[v, u])
-    assert torch.equal(result.object_map != 0, result.mask)
+    assert torch.equal(result.tracks.object_id, result.objects[v, u])
+    assert torch.equal(result.tracks.object_id != 0, result.mask[v, u])
 
 
 def test_everything():
-    result = track_clip(clip(), tracker=Oracle(), grid=10, extra=0, everything=True)
+    result = track_clip(clip(), mask="everything", tracker=Oracle(), settings=TrackSettings(grid=10, extra=0))
     assert result.mask.all()
     assert result.tracks.num_points == 100
 
@@ -100,14 +103,13 @@ def test_everything():
 def test_smoothing_lowers_jitter_and_keeps_queries():
     class Shaky(Oracle):
         def track(self, *args, **kwargs):
-            tracks = super().track(*args, **kwargs)
-            shake = torch.randn(tracks.uvd.shape, generator=torch.Generator().manual_seed(1)) * 0.5
-            shake[0] = 0
-            return tracks.replace(uvd=tracks.uvd + shake.mul(torch.tensor((1.0, 1.0, 0.0))))
+            found = super().track(*args, **kwargs)
+            shake = torch.randn(found.uv.shape, generator=torch.Generator().manual_seed(1)) * 0.5
+            return found._replace(uv=found.uv + shake)
 
     mask = torch.ones(SIZE, dtype=torch.bool)
-    result = track_clip(clip(12), mask, tracker=Shaky(), grid=10, extra=0)
-    raw = track_clip(clip(12), mask, tracker=Shaky(), grid=10, extra=0, smooth=False)
+    result = track_clip(clip(12), mask=mask, tracker=Shaky(), settings=TrackSettings(grid=10, extra=0))
+    raw = track_clip(clip(12), mask=mask, tracker=Shaky(), settings=TrackSettings(grid=10, extra=0, smooth=False))
     assert result.quality.jitter == raw.quality.jitter == raw.quality.jitter_smoothed
     assert result.quality.jitter_smoothed < 0.5 * result.quality.jitter
     assert torch.equal(result.tracks.queries, raw.tracks.queries)
@@ -128,7 +130,7 @@ def test_the_embedded_tracker_end_to_end_without_depth():
     video = world[None, :, :96].repeat(5, 1, 1, 1)
     for t in range(5):
         video[t, 20:44, 20 + 3 * t : 50 + 3 * t] = world[20:44, 110:140]
-    result = track_clip(video, grid=20, extra=100)
+    result = track_clip(video, settings=TrackSettings(grid=20, extra=100))
     u, v = result.tracks.queries.unbind(-1)
     core = (u > 24) & (u < 45) & (v > 24) & (v < 40)
     moved = result.tracks.uvd[-1, core, :2] - result.tracks.queries[core]
@@ -139,10 +141,8 @@ def test_the_embedded_tracker_end_to_end_without_depth():
 
 def test_bad_masks():
     with pytest.raises(PointVidError, match="mask is 32x32, clip is 64x96"):
-        track_clip(clip(), torch.ones(32, 32, dtype=torch.bool))
+        track_clip(clip(), mask=torch.ones(32, 32, dtype=torch.bool))
     with pytest.raises(PointVidError, match="mask is all zero"):
-        track_clip(clip(), torch.zeros(SIZE, dtype=torch.bool))
+        track_clip(clip(), mask=torch.zeros(SIZE, dtype=torch.bool))
     with pytest.raises(PointVidError, match="expected bool or an integer map"):
-        track_clip(clip(), torch.ones(SIZE))
-    with pytest.raises(PointVidError, match="everything"):
-        track_clip(clip(), torch.ones(SIZE, dtype=torch.bool), everything=True)
+        track_clip(clip(), mask=torch.ones(SIZE))

@@ -10,14 +10,17 @@ def test_recovers_a_linear_encoder():
     offset = torch.randn(4, generator=generator)
 
     def encode(frames):
-        return torch.einsum("ck,nkhw->nchw", mix, F.avg_pool2d(frames, 8)) + offset[:, None, None]
+        return torch.einsum("ck,nkthw->ncthw", mix, F.avg_pool3d(frames, (1, 8, 8))) + offset[:, None, None, None]
 
-    probe = fit_point_probe(encode, frames=8, size=64)
+    probe = fit_point_probe(encode, clips=8, size=64)
     assert probe.error < 1e-5
-    frames = torch.rand(2, 3, 64, 64, generator=generator) * 2 - 1
-    assert torch.allclose(probe(encode(frames)), F.avg_pool2d(frames, 8), atol=1e-4)
+    frames = torch.rand(2, 3, 5, 64, 64, generator=generator) * 2 - 1
+    assert torch.allclose(probe(encode(frames)), F.avg_pool3d(frames, (1, 8, 8)), atol=1e-4)
 
 
 def test_error_tells_when_an_encoder_is_not_linear():
-    probe = fit_point_probe(lambda frames: F.avg_pool2d(frames.sign(), 8).repeat(1, 2, 1, 1)[:, :4], frames=8, size=64)
+    def encode(frames):
+        return F.avg_pool3d(frames.sign(), (1, 8, 8)).repeat(1, 2, 1, 1, 1)[:, :4]
+
+    probe = fit_point_probe(encode, clips=8, size=64)
     assert probe.error > 0.1

@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from pointvid import depth
 from pointvid.errors import PointVidError
 from pointvid.files.sample import decode_sample, encode_sample
 from pointvid.files.video import write_video
@@ -61,14 +62,12 @@ class Depth:
         self.depth, self.flicker, self.fails, self.chunks = depth, flicker, list(fails), []
 
     def estimate(self, video, progress=None, camera=None):
-        from pointvid.depth_models.base import EstimatedDepth
-
         self.chunks.append(self.chunk)
         if self.fails:
             self.fails.pop()()
         sign = torch.tensor([(-1.0) ** t for t in range(video.shape[0])])
         maps = self.depth * torch.exp(self.flicker * sign)[:, None, None].expand(video.shape[:3])
-        return EstimatedDepth(maps, self.unit, None, self.flicker)
+        return depth.Depth(maps, self.unit)
 
 
 class Words:
@@ -102,7 +101,7 @@ def test_without_any_model_the_moving_box_is_found_and_followed():
     assert (sample.point_map.points[:, both][..., 2] - 1).abs().max() < 1e-6
     assert sample.point_map.depth_unit == "relative"
     assert sample.provenance["found_by"] == "motion"
-    assert sample.object_map[30, 30] == 1
+    assert sample.point_map.objects[30, 30] == 1
 
 
 def test_labels_masks_and_depth_come_from_the_models():
@@ -131,15 +130,15 @@ def test_two_objects_keep_their_numbers():
     left, right = box_mask(), box_mask()
     left[:, 28:], right[:, :28] = False, False
     sample = Preprocessor(SETTINGS, Oracle(), segmenter=Boxes(torch.stack((left, right))))(footage(labels=("box",)))
-    assert torch.equal(sample.object_map, (left * 1 + right * 2).to(torch.int32))
+    assert torch.equal(sample.point_map.objects, (left * 1 + right * 2).to(torch.int32))
 
 
 def test_a_given_mask_and_depth_plug_in_instead():
-    segmenter, depth = Boxes(), Depth()
-    clip = footage(mask=box_mask(), depth=torch.full((FRAMES, *SIZE), 4.0))
-    sample = Preprocessor(SETTINGS, Oracle(), segmenter=segmenter, depth_model=depth)(clip)
+    segmenter, model = Boxes(), Depth()
+    clip = footage(mask=box_mask(), depth=depth.Depth(torch.full((FRAMES, *SIZE), 4.0), "metric"))
+    sample = Preprocessor(SETTINGS, Oracle(), segmenter=segmenter, depth_model=model)(clip)
     assert segmenter.asked == []
-    assert depth.chunks == []
+    assert model.chunks == []
     assert sample.provenance["found_by"] == "mask"
     assert (sample.point_map.points[:, box_mask()][..., 2] - 4).abs().max() < 1e-4
 
@@ -202,8 +201,8 @@ def test_depth_files_are_thinned_out_with_the_frames(long_video, tmp_path):
     np.savez(tmp_path / "depth.npz", depth=depth, intrinsics=np.array([200.0, 200.0, 96.0, 64.0]))
     source = ClipSource(str(long_video), "x", depth=str(tmp_path / "depth.npz"))
     clip = read_footage(source, ClipSettings(SIZE, 8, 8.0, "middle"))
-    assert clip.depth[:, 0, 0].tolist() == [13, 15, 17, 19, 21, 23, 25, 27]
-    assert clip.camera.fx == 100
+    assert clip.depth.maps[:, 0, 0].tolist() == [13, 15, 17, 19, 21, 23, 25, 27]
+    assert clip.depth.camera.fx == 100
 
 
 def test_a_video_inside_a_tar(long_video, tmp_path):
@@ -316,7 +315,9 @@ def no_move(tracks: PointTracks):
 )
 def test_tracks_that_are_not_good_enough(damage, gate, figure):
     with pytest.raises(Rejected) as caught:
-        Preprocessor(SETTINGS, Oracle(damage))(footage(mask=box_mask(), depth=torch.ones(FRAMES, *SIZE)))
+        Preprocessor(SETTINGS, Oracle(damage))(
+            footage(mask=box_mask(), depth=depth.Depth(torch.ones(FRAMES, *SIZE), "metric"))
+        )
     (reason,) = caught.value.reasons
     assert reason.gate == gate
     assert reason.found == caught.value.figures[figure]

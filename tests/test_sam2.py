@@ -11,13 +11,11 @@ from transformers import Sam2VideoConfig, Sam2VideoModel
 
 from pointvid.errors import PointVidError
 from pointvid.segmenters.sam2 import Sam2, _prepared, build_sam2, load_sam2
-from pointvid.segmenters.sam2_video import Sam2Video, as_meta_starts, load_sam2_video
 from pointvid.segmenters.sam2_weights import (
     PREFIXES,
     config_of,
     from_meta,
     read_meta_weights,
-    video_config_of,
 )
 
 from . import sam2_reference as reference
@@ -33,20 +31,6 @@ def golden():
 def state(golden):
     """Random weights in Meta's layout, of the tests' size."""
     return reference.seeded_state(reference.shapes(str(golden["layout_test"])))
-
-
-@pytest.fixture(scope="module")
-def video_state(golden):
-    """The same with what follows objects through a video."""
-    return reference.seeded_state(reference.shapes(str(golden["layout_test"]), video=True), reference.CALM)
-
-
-@pytest.fixture(scope="module")
-def follower(video_state):
-    found = Sam2Video.__new__(Sam2Video)
-    config = video_config_of(video_state, reference.IMAGE_SIZE, reference.TINY)
-    found.net, found.device = as_meta_starts(build_sam2(from_meta(video_state), config, "test", "Sam2Video")), None
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -109,49 +93,6 @@ def test_numbers_of_the_reference_live(net, state):
         assert relative_error(found, wanted) < 1e-4
 
 
-@pytest.mark.parametrize("name", ["tiny", "tiny_2.0"])
-def test_published_layouts_for_video(golden, name):
-    """What follows objects is the same in all four sizes; SAM 2.1 has more of it than SAM 2."""
-    named = reference.shapes(str(golden[f"layout_{name}"]), video=True)
-    state = {key: torch.empty(shape, device="meta") for key, shape in named.items()}
-    net = build_sam2(from_meta(state), video_config_of(state), name, "Sam2Video")
-    assert net.config.enable_occlusion_spatial_embedding == (name != "tiny_2.0")
-
-
-def test_video_numbers_of_the_reference(golden, follower):
-    clip, masks, said = reference.seeded_clip(), reference.first_masks(), []
-    scores = torch.stack(list(follower.scores(clip, masks, lambda *report: said.append(report))))
-    kept = scores[..., :: reference.EVERY, :: reference.EVERY]
-    # The first frame is what was given; it would hide the others' errors.
-    assert relative_error(kept[1:], torch.from_numpy(golden["video"])[1:]) < 1e-4
-    followed = torch.stack(list(follower.follow(clip, masks)))
-    assert torch.equal(followed, scores > 0)
-    assert (followed[0] == masks).float().mean() > 0.98
-    assert said[-1] == (len(clip), len(clip), "following objects")
-
-
-def test_video_numbers_of_the_reference_live(follower, video_state):
-    checkout = os.environ.get("SAM2_REFERENCE")
-    if not checkout:
-        pytest.skip("SAM2_REFERENCE names no checkout of facebookresearch/sam2")
-    predictor = reference.reference_model(checkout, video=True)
-    predictor.load_state_dict(video_state)
-    clip, masks = reference.seeded_clip(9), reference.first_masks().flip(0)  # more frames than the memory holds
-    found = torch.stack(list(follower.scores(clip, masks)))
-    expected = reference.reference_video(predictor, clip, masks)
-    assert torch.equal(found[0] > 0, expected[0] > 0)
-    assert relative_error(found[1:], expected[1:]) < 1e-4
-
-
-def test_masks_that_cannot_be_followed(follower):
-    clip = reference.seeded_clip()
-    with pytest.raises(PointVidError, match=r"masks are 5x5, clip is 60x84 \(HxW\)"):
-        next(follower.follow(clip, torch.ones(1, 5, 5, dtype=torch.bool)))
-    for count in (0, 1):
-        with pytest.raises(PointVidError, match="masks hold no object, or an empty one"):
-            next(follower.follow(clip, torch.zeros(count, 60, 84, dtype=torch.bool)))
-
-
 def test_more_boxes_than_a_chunk(net):
     """Chunks change nothing, and progress counts boxes."""
     boxes = reference.BOXES.repeat(14, 1)
@@ -201,8 +142,6 @@ def test_folder_in_transformers_layout(state, net, tmp_path, capfd, kind):
     assert capfd.readouterr() == ("", "")
     assert found.keys() == net.state_dict().keys()
     assert all(torch.equal(value, found[key]) for key, value in net.state_dict().items())
-    if kind == "video":
-        assert load_sam2_video(tmp_path / "sam2").state_dict().keys() == saved.state_dict().keys()
 
 
 def test_bad_weights(state, tmp_path, net):

@@ -13,10 +13,11 @@ from pointvid.camera import Camera
 from pointvid.errors import PointVidError
 from pointvid.files.point_codec import decode_points, encode_points
 from pointvid.files.sample import Sample, decode_sample, encode_sample, read_sample, write_sample
-from pointvid.point_map import PointMap
+from pointvid.point_map import UNKNOWN, PointMap
 from pointvid.points.point_range import PointRange
 
 T, H, W = 6, 31, 45  # odd on purpose
+PLACES = torch.arange(H * W).view(H, W)
 
 
 def point_map(far=0.0, frames=T):
@@ -31,18 +32,20 @@ def point_map(far=0.0, frames=T):
     return PointMap(points, mask, Camera(40.5, 41.0, 22.25, 15.0), "metric", 12.5)
 
 
+OBJECTS = torch.where(point_map().mask, PLACES % 3 + 1, 0).int()
+
+
 def sample(**changes):
     t = torch.arange(float(T)).view(T, 1, 1)
     v, u = torch.meshgrid(torch.arange(float(H)), torch.arange(float(W)), indexing="ij")
     video = torch.stack([127 + 120 * torch.sin((u + k * v) / 9 + t / 4) for k in (0.3, 1, -1)], -1).to(torch.uint8)
     fields = {
         "video": video,
-        "point_map": point_map(),
+        "point_map": point_map().replace(objects=OBJECTS),
         "caption": "Ein Würfel fällt vom Tisch. 箱が落ちる。",
         "labels": ("cube", "table"),
         "point_range": PointRange(0.1, 50, 0.3),
         "provenance": {"tracker": {"name": "lucas_kanade", "window": 21}, "source": "clip.mp4", "score": 0.1},
-        "object_map": (torch.arange(H * W).view(H, W) % 3).int(),
     }
     return Sample(**{**fields, **changes})
 
@@ -56,8 +59,9 @@ def errors(found, truth, mask):
 @pytest.mark.parametrize("far", [0.0, 1e3, -1e6, 1e9])
 def test_points_keep_to_their_bounds_everywhere(far):
     truth = point_map(far)
-    points, mask, _ = decode_points(encode_points(truth.points, truth.mask))
-    assert torch.equal(mask, truth.mask)
+    points, objects = decode_points(encode_points(truth.points, truth.objects))
+    assert torch.equal(objects, truth.objects)
+    mask = truth.mask
     assert points.dtype == torch.float32
     pixels, depth = errors(points, truth.points, mask)
     assert pixels <= 1 / 128
@@ -69,24 +73,23 @@ def test_one_wild_point_costs_little_and_spoils_nothing():
     truth = point_map()
     wild = truth.points.clone()
     wild[3, 15, 20, 0] = 3e7
-    plain, packed = encode_points(truth.points, truth.mask), encode_points(wild, truth.mask)
+    plain, packed = encode_points(truth.points, truth.objects), encode_points(wild, truth.objects)
     assert len(packed) < len(plain) + 400
-    points, mask, _ = decode_points(packed)
-    assert errors(points, wild, mask)[0] <= 1 / 128
+    points, objects = decode_points(packed)
+    assert errors(points, wild, objects != 0)[0] <= 1 / 128
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3])
 def test_few_frames(frames):
     truth = point_map(frames=frames)
-    points, mask, _ = decode_points(encode_points(truth.points, truth.mask))
-    assert errors(points, truth.points, mask)[0] <= 1 / 128
+    points, objects = decode_points(encode_points(truth.points, truth.objects))
+    assert errors(points, truth.points, objects != 0)[0] <= 1 / 128
 
 
 def test_empty_mask():
-    points, mask, objects = decode_points(encode_points(torch.zeros(3, 5, 7, 3), torch.zeros(5, 7, dtype=torch.bool)))
+    points, objects = decode_points(encode_points(torch.zeros(3, 5, 7, 3), torch.zeros(5, 7, dtype=torch.int32)))
     assert points.shape == (3, 5, 7, 3)
-    assert not mask.any()
-    assert objects is None
+    assert not objects.any()
 
 
 def test_format_by_hand():
@@ -94,9 +97,9 @@ def test_format_by_hand():
     points = torch.zeros(3, 2, 3, 3)
     for t in range(3):
         points[t, 1, 2] = torch.tensor([2 + t / 64, 1, 1.0])
-    mask = torch.zeros(2, 3, dtype=torch.bool)
-    mask[1, 2] = True
-    data = encode_points(points, mask)
+    objects = torch.zeros(2, 3, dtype=torch.int32)
+    objects[1, 2] = UNKNOWN
+    data = encode_points(points, objects)
     assert struct.unpack_from("<8sHIIIBB", data) == (b"PVPOINTS", 1, 3, 2, 3, 1, 0)
     at = 24
     (length,) = struct.unpack_from("<I", data, at)
@@ -113,12 +116,13 @@ def test_unusable_points_are_named():
         spoilt = truth.points.clone()
         spoilt[2, 15, 20, 2] = value
         with pytest.raises(PointVidError, match="1 foreground values that are not finite or have no positive depth"):
-            encode_points(spoilt, truth.mask)
+            encode_points(spoilt, truth.objects)
 
 
 @pytest.mark.parametrize("bare", [False, True])
 def test_file_round_trip(tmp_path, bare):
-    truth = sample(**({"point_range": None, "object_map": None, "labels": (), "provenance": {}} if bare else {}))
+    bare_fields = {"point_range": None, "point_map": point_map(), "labels": (), "provenance": {}}
+    truth = sample(**(bare_fields if bare else {}))
     path = write_sample(truth, tmp_path / "clip.01")
     assert path.name == "clip.01.pointvid.tar"
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
@@ -129,10 +133,8 @@ def test_file_round_trip(tmp_path, bare):
         assert getattr(found.point_map, name) == getattr(truth.point_map, name)
     assert torch.equal(found.point_map.mask, truth.point_map.mask)
     assert errors(found.point_map.points, truth.point_map.points, truth.point_map.mask)[0] <= 0.01
-    if bare:
-        assert found.object_map is None
-    else:
-        assert torch.equal(found.object_map, truth.object_map)
+    assert torch.equal(found.point_map.objects, truth.point_map.objects)
+    assert found.point_map.knows_objects != bare
     assert found.video.shape == (T, H, W, 3)
     noise = (found.video.double() - truth.video.double()).square().mean().item()
     assert 10 * math.log10(255**2 / noise) > 40  # dB
@@ -173,7 +175,7 @@ def _parsed(data):
 
 
 def test_damaged_points_without_a_hash():
-    data = encode_points(point_map().points, point_map().mask)
+    data = encode_points(point_map().points, point_map().objects)
     for broken in (b"", b"PVPOINTS", b"x" * 40, data[:-5], data[:30]):
         with pytest.raises(PointVidError, match="damaged or cut short"):
             decode_points(broken)
@@ -212,7 +214,7 @@ def test_wrong_files_are_named(tmp_path):
 def test_wrong_samples_are_named():
     with pytest.raises(PointVidError, match=r"video is torch.uint8 \[6, 31, 44, 3\], its point map is for"):
         sample(video=sample().video[:, :, :44])
-    with pytest.raises(PointVidError, match=r"object map is torch.int64"):
-        sample(object_map=torch.zeros(H, W, dtype=torch.int64))
+    with pytest.raises(PointVidError, match=r"point map: objects is torch.int64"):
+        point_map().replace(objects=torch.zeros(H, W, dtype=torch.int64))
     with pytest.raises(PointVidError, match="provenance cannot be written as JSON"):
         encode_sample(sample(provenance={"tracker": object()}))

@@ -7,9 +7,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from pointvid.depth import Depth
 from pointvid.errors import PointVidError
 from pointvid.files.video import write_video
-from pointvid.trackers.base import create_tracker
+from pointvid.trackers.pipeline import track_points
+from pointvid.trackers.registry import create_tracker
 from pointvid.trackers.spatracker.correlation import LocalCorrelation
 from pointvid.trackers.spatracker.embedding import position
 from pointvid.trackers.spatracker.model import UNUSED, SpaTrackerConfig, SpaTrackerNet
@@ -141,7 +143,7 @@ def test_tracker_gives_queries_back_with_their_depth(tmp_path, companions):
     tracker = SpaTracker(weights(tmp_path), steps=1, companions=companions, config=TINY)
     queries = torch.tensor([[0.0, 0.0], [40.5, 20.25], [95.0, 63.0]])
     video = torch.zeros(5, 64, 96, 3, dtype=torch.uint8)
-    tracks = tracker.track(video, queries, ramp(5, 64, 96), depth_unit="metric")
+    tracks = track_points(video, queries, depth=Depth(ramp(5, 64, 96), "metric"), tracker=tracker)
     assert torch.equal(tracks.uvd[0, :, :2], queries)
     assert torch.allclose(tracks.uvd[:, :, :2], queries.expand(5, -1, -1), atol=1e-3)
     expected = 1 + 2 * queries[:, 0] / 95
@@ -157,7 +159,7 @@ def test_tracker_needs_depth_with_a_range(tmp_path):
         tracker.track(video, queries)
     for value in (2.0, 0.0, float("nan")):
         with pytest.raises(PointVidError, match="depth has one value, or none"):
-            tracker.track(video, queries, torch.full((3, 32, 48), value))
+            tracker.track(video, queries, Depth(torch.full((3, 32, 48), value)))
 
 
 def test_paper_queries_are_grid_points_of_the_mask():

@@ -9,7 +9,7 @@ from PIL import Image
 
 from pointvid.camera import Camera
 from pointvid.errors import PointVidError
-from pointvid.files.depth_file import read_depth, read_intrinsics
+from pointvid.files.depth_file import read_depth
 from pointvid.files.mask_file import read_mask
 from pointvid.files.video import VideoFile, decode_mp4, encode_mp4, read_clip, write_video
 from pointvid.framing import Framing
@@ -204,11 +204,11 @@ def test_depth_from_every_format_is_the_same(tmp_path):
     framing = Framing((8, 12), (8, 12))
     for name in ("d.npy", "d.npz", "png"):
         found = read_depth(tmp_path / name, 2, framing, first_frame=1)
-        assert np.abs(found.numpy() - depth[1:3]).max() < 1e-6
-    assert read_depth(tmp_path / "d.npy", 4, framing, first_frame=7).shape == (4, 8, 12)
+        assert np.abs(found.maps.numpy() - depth[1:3]).max() < 1e-6
+    assert read_depth(tmp_path / "d.npy", 4, framing, first_frame=7).maps.shape == (4, 8, 12)
     assert torch.equal(
-        read_depth(tmp_path / "d.npy", 1, Framing((8, 12), (4, 4))),
-        Framing((8, 12), (4, 4)).nearest(found.new_tensor(depth[:1])),
+        read_depth(tmp_path / "d.npy", 1, Framing((8, 12), (4, 4))).maps,
+        Framing((8, 12), (4, 4)).nearest(torch.from_numpy(depth[:1])),
     )
 
 
@@ -218,10 +218,10 @@ def test_depth_may_name_its_camera(tmp_path):
     np.savez(tmp_path / "without.npz", depth=depth)
     np.savez(tmp_path / "wrong.npz", depth=depth, intrinsics=np.eye(3))
     half = Framing((8, 16), (4, 4))  # cuts 4 columns off each side, then halves
-    assert read_intrinsics(tmp_path / "with.npz", half) == Camera(10.0, 10.5, 1.5, 1.5)
-    assert read_intrinsics(tmp_path / "without.npz", half) is None
+    assert read_depth(tmp_path / "with.npz", 2, half).camera == Camera(10.0, 10.5, 1.5, 1.5)
+    assert read_depth(tmp_path / "without.npz", 2, half).camera is None
     with pytest.raises(PointVidError, match=r"intrinsics is float64 \[3, 3\], expected \(fx, fy, cx, cy\)"):
-        read_intrinsics(tmp_path / "wrong.npz", half)
+        read_depth(tmp_path / "wrong.npz", 2, half)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from benchmarks.cube_clip import cube_clip
 from pointvid.camera import Camera
 from pointvid.errors import PointVidError
 from pointvid.export.html import html_page, viewer_folder, write_html
-from pointvid.export.viewer_data import rigidity_error, viewer_bytes, write_viewer_file
+from pointvid.export.viewer_data import viewer_bytes, write_viewer_file
+from pointvid.points.rigidity import point_rigidity
 from pointvid.tracks import PointTracks
 
 
@@ -132,7 +133,7 @@ def test_rigidity_error_by_hand():
     square = np.array([[0, 0, 1], [1, 0, 1], [0, 1, 1], [1, 1, 1]], float)
     moved = square.copy()
     moved[3, 0] = 2
-    error = rigidity_error(np.stack((square, moved)), np.ones((2, 4), bool))
+    error = point_rigidity(np.stack((square, moved)), np.ones((2, 4), bool))
     change = np.array([5**0.5 - 2**0.5, 2**0.5 - 1, 2 - 1])
     np.testing.assert_allclose(error[1, 3], np.sqrt((change**2).mean()), rtol=1e-6)
     np.testing.assert_allclose(error[1, :3], np.sqrt(change**2 / 3), rtol=1e-6)
@@ -143,21 +144,21 @@ def test_rigidity_ignores_rigid_motion_and_other_objects():
     tracks, _ = cube_clip(1500, 5)
     xyz = tracks.xyz.double().numpy()
     valid = np.ones(xyz.shape[:2], bool)
-    apart = rigidity_error(xyz, valid, tracks.object_id.numpy())
+    apart = point_rigidity(xyz, valid, tracks.object_id.numpy())
     assert apart.max() < 1e-4
     # two objects at one place part, and only ids keep that from counting as deformation
     touching = np.zeros((2, 6, 3))
     touching[0, :, 0] = np.arange(6)
     touching[1] = touching[0] + np.array([[0, 0, 0]] * 3 + [[0, 5, 0]] * 3)
     everyone = np.ones((2, 6), bool)
-    assert rigidity_error(touching, everyone, np.array([1, 1, 1, 2, 2, 2])).max() == 0
-    assert rigidity_error(touching, everyone).max() > 1
+    assert point_rigidity(touching, everyone, np.array([1, 1, 1, 2, 2, 2])).max() == 0
+    assert point_rigidity(touching, everyone).max() > 1
 
 
 def test_coincident_points_have_finite_rigidity():
     same = np.zeros((3, 20, 3))
     same[2, 4] = 1
-    error = rigidity_error(same, np.ones((3, 20), bool), k=8)
+    error = point_rigidity(same, np.ones((3, 20), bool), k=8)
     assert np.isfinite(error).all()
     np.testing.assert_allclose(error[2, 4], 3**0.5, rtol=1e-6)
 

@@ -1,7 +1,7 @@
 """Stage 1, point augmentation (paper section 3.2): `python -m training.augment CONFIG.yaml [key=value ...]`.
 
 The video and its points are encoded to z = [video | points] and noised to z_t; the joint denoiser learns to predict
-what its schedule says (v for I2VGen-XL), as any latent diffusion model does. The condition image is the first RGB
+what its noise law says (v for I2VGen-XL), as any latent diffusion model does. The condition image is the first RGB
 frame, repeated for the point half inside the denoiser, so no initial points are needed when generating.
 """
 
@@ -10,13 +10,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from pointvid.diffusion.bases.base import join, split
-from pointvid.diffusion.process import Schedule
+from pointvid.diffusion.conditions import Known
+from pointvid.diffusion.latents import join, split
+from pointvid.diffusion.process import Process
 
 from .cli import run
 from .config import Augment, Conditioning
 from .data.batch import Batch
-from .model.denoiser import draw_drops, draw_noise
+from .model.denoiser import draw_drops, draw_noise, mean_errors
 from .stages.diffusion import DiffusionStage
 
 
@@ -33,7 +34,13 @@ class AugmentStage(DiffusionStage):
         config = self.config
         joint = config.mode == "joint"
         video, points, _ = denoising_losses(
-            model, self.schedule, batch, config.conditioning, config.min_snr_gamma, points=joint
+            model,
+            self.process,
+            batch,
+            config.conditioning,
+            min_snr_gamma=config.min_snr_gamma,
+            points=joint,
+            known=self.known(model, batch),
         )
         loss = video + config.point_weight * points if joint else video
         return {"loss": loss, "video_loss": video, "point_loss": points}
@@ -41,21 +48,25 @@ class AugmentStage(DiffusionStage):
 
 def denoising_losses(
     model: nn.Module,
-    schedule: Schedule,
+    process: Process,
     batch: Batch,
     conditioning: Conditioning,
-    min_snr_gamma: float | None,
+    *,
+    min_snr_gamma: float | None = None,
     points: bool = True,
+    known: Known | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean squared error of the prediction at random timesteps.
+    """Mean squared error of the prediction at random levels of noise.
 
     Args:
+        min_snr_gamma: weigh levels as `Process.min_snr_weight` says; None: all alike.
         points: False hides the point half from every clip.
+        known: what is given, not predicted; it does not count.
     Returns:
-        the video half's loss, the point half's (scalars), and the prediction [B,8,T,h,w].
+        the video half's loss, the point half's (scalars), and the prediction [B,2C,T',h,w].
     """
     z = join(batch.video, batch.points)
-    t = torch.randint(0, schedule.num_train_timesteps, (len(z),)).to(z.device)
+    t = process.draw(len(z)).to(z.device)
     noise = draw_noise(z, conditioning.offset_noise)
     no_text, no_image, no_points = draw_drops(conditioning, len(z), z.device)
     if not points:
@@ -63,22 +74,16 @@ def denoising_losses(
 
     # Inner guidance compares with a prediction that has not seen the points (VideoJAM, arXiv 2502.02492).
     seen = (~no_points).float()
-    video_t, points_t = split(schedule.add_noise(z, noise, t))
+    video_t, points_t = split(process.add_noise(z, noise, t))
     output = model(join(video_t, points_t * seen[:, None, None, None, None]), t, batch, no_text, no_image).float()
 
-    error = (output - schedule.target(z, noise, t)).square()
-    weight = snr_weight(schedule, t, min_snr_gamma)
-    video_loss, point_loss = (half.mean((1, 2, 3, 4)) * weight for half in split(error))
+    error = (output - process.target(z, noise, t)).square()
+    weight = torch.ones(len(t), device=t.device)
+    if min_snr_gamma is not None:
+        weight = process.min_snr_weight(t, min_snr_gamma).to(t.device)
+    video_loss, point_loss = (half * weight for half in mean_errors(error, known))
     # Points that were not shown cannot be told from noise: their prediction does not count.
     return video_loss.mean(), (point_loss * seen).sum() / seen.sum().clamp(min=1), output
-
-
-def snr_weight(schedule: Schedule, t: Tensor, gamma: float | None) -> Tensor:
-    """Min-SNR-gamma (arXiv 2303.09556, section 3.4): min(SNR, gamma) / (SNR + 1) for v, / SNR for epsilon; [B]."""
-    if gamma is None:
-        return torch.ones(len(t), device=t.device)
-    snr = schedule.snr(t).to(t.device)
-    return snr.clamp(max=gamma) / (snr + 1 if schedule.prediction_type == "v_prediction" else snr)
 
 
 def main() -> None:

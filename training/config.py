@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import re
+from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_type_hints
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -152,59 +153,6 @@ class Regularize(Run):
         return self
 
 
-class Range(Strict):
-    """`pointvid.points.point_range.PointRange` of the points."""
-
-    near: float = Field(gt=0)
-    far: float = Field(gt=0)
-    margin: float = Field(0.25, ge=0)
-
-
-class Unet(Strict):
-    """`pointvid.diffusion.bases.unet.config.UNetConfig`."""
-
-    block_out_channels: tuple[int, ...]
-    attention_levels: tuple[bool, ...]
-    layers_per_block: int = Field(1, ge=1)
-    cross_attention_dim: int = Field(ge=1)
-    attention_head_dim: int = Field(ge=1)
-    norm_num_groups: int = Field(32, ge=1)
-
-
-class Autoencoder(Strict):
-    """AutoencoderKL with Stable Diffusion's layout: `ddconfig` ch and ch_mult are channels[0] and its multiples."""
-
-    channels: tuple[int, ...]
-    layers_per_block: int = Field(1, ge=1)
-    groups: int = Field(32, ge=1, description="of every GroupNorm; several channels a group, or colour cannot pass")
-
-
-class Encoder(Strict):
-    """A CLIP tower."""
-
-    width: int = Field(ge=1)
-    layers: int = Field(ge=1)
-    heads: int = Field(ge=1)
-    tokens: int = Field(16, ge=4, description="text: longest prompt")
-    patch: int = Field(8, ge=1, description="image: pixels of a patch")
-    size: int = Field(64, ge=1, description="image: pixels of a side")
-
-
-class SmallModel(Strict):
-    """A model of the full-size model's classes, made from scratch (configs/tiny_model.yaml)."""
-
-    resolution: tuple[int, int] = Field(description="(H, W) pixels")
-    frames: int = Field(16, ge=1)
-    fps: float = Field(gt=0)
-    point_range: Range
-    unet: Unet
-    entry_attention: Literal["spatial", "temporal", "channel", "none"] = "spatial"
-    vae: Autoencoder
-    text: Encoder
-    image: Encoder
-    words: list[str] = Field(description="the captions' vocabulary; other words are spelled")
-
-
 class Vae(Strict):
     """`training.train_vae`: a small AutoencoderKL on RGB frames and point frames."""
 
@@ -251,6 +199,8 @@ def load_config(kind: type[Strict], path: str | Path, overrides: list[str] | tup
         _override(settings, override)
     try:
         return kind(**settings)
+    except PointVidError as error:  # of a dataclass of the library, which names the key itself
+        raise PointVidError(f"config {path}: {error}") from error
     except ValidationError as error:
         raise PointVidError(f"config {path}: " + "; ".join(_explain(kind, item) for item in error.errors())) from error
 
@@ -279,10 +229,10 @@ def _explain(kind: type[BaseModel], error: dict[str, Any]) -> str:
     """One problem pydantic found, in our words."""
     *groups, last = [str(part) for part in error["loc"]] or [""]
     name = ".".join([*groups, last])
-    if error["type"] == "extra_forbidden":
+    if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         for group in groups:
-            kind = _group(kind.model_fields[group].annotation)
-        nearest = difflib.get_close_matches(last, kind.model_fields, 1, 0.0)
+            kind = _group(get_type_hints(kind)[group])
+        nearest = difflib.get_close_matches(last, _keys(kind), 1, 0.0)
         return f"unknown key {name}, did you mean {'.'.join([*groups, *nearest])}?"
     if error["type"] == "missing":
         return f"{name} is missing"
@@ -291,9 +241,16 @@ def _explain(kind: type[BaseModel], error: dict[str, Any]) -> str:
     return f"{name}: {message}{found}" if name else message
 
 
-def _group(annotation: Any) -> type[BaseModel]:
+def _group(annotation: Any) -> type:
     """The settings in `Group` or `Group | None`."""
-    return next(kind for kind in (annotation, *get_args(annotation)) if hasattr(kind, "model_fields"))
+    return next(
+        kind for kind in (annotation, *get_args(annotation)) if hasattr(kind, "model_fields") or is_dataclass(kind)
+    )
+
+
+def _keys(kind: Any) -> list[str]:
+    """Of a model, or of a dataclass of the library."""
+    return [item.name for item in fields(kind)] if is_dataclass(kind) else list(kind.model_fields)
 
 
 class _Loader(yaml.SafeLoader):

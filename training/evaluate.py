@@ -10,9 +10,7 @@ import argparse
 import json
 from pathlib import Path
 
-import torch
-
-from pointvid.diffusion.checkpoint import load_checkpoint
+from pointvid.diffusion.generator import Generator
 from pointvid.errors import PointVidError
 from pointvid.files.atomic import atomic_path
 
@@ -43,9 +41,10 @@ def main() -> None:
 def _held_out(options: argparse.Namespace) -> None:
     shards, figures = Shards(options.shards), {}
     for path in filter(None, (options.checkpoint, options.against)):
-        checkpoint = load_checkpoint(path, torch.float32)
         out = options.out / path.parent.name if options.out else None
-        figures[str(path)] = evaluate(checkpoint, shards, options.clips, options.steps, options.guidance, out)
+        figures[str(path)] = evaluate(
+            Generator.load(path), shards, options.clips, steps=options.steps, guidance=options.guidance, out=out
+        )
         print(path, json.dumps(figures[str(path)], indent=1))
     if options.out:
         with atomic_path(options.out / "figures.json") as temporary:

@@ -14,13 +14,11 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from pointvid.diffusion.checkpoint import Checkpoint
-from pointvid.diffusion.encoders import Encoders, load_encoders
-from pointvid.diffusion.generator import generate
+from pointvid.diffusion.generator import Generator
 from pointvid.files.video import write_video
 from pointvid.metrics.agreement import generation_figures
 from pointvid.point_map import PointMap
-from pointvid.trackers.lucas_kanade import LucasKanade
+from pointvid.trackers.pipeline import track_points
 
 from .data.shards import Shards
 
@@ -28,24 +26,29 @@ WAYS = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
 
 
 def evaluate(
-    checkpoint: Checkpoint, shards: Shards, clips: int, steps: int, guidance: float, out: Path | None = None
+    generator: Generator,
+    shards: Shards,
+    clips: int,
+    *,
+    steps: int | None = None,
+    guidance: float | None = None,
+    out: Path | None = None,
 ) -> dict[str, float]:
     """Means over `clips` held-out clips.
 
     Args:
+        steps, guidance: of sampling; None: what the base recommends.
         out: where the generated videos go, beside the true ones.
     Returns:
         agreement, agreement_shuffled, agreement_still, rigidity, motion_px (of `agreement.GenerationFigures`),
         true_motion_px, direction, direction_video (shares of clips), foreground_iou, vae_px, vae_depth_percent,
         psnr_first (frame 0 against the image), clips, empty (clips without any generated foreground).
     """
-    encoders = load_encoders(checkpoint)
     rows: list[dict[str, float]] = []
     for index in tqdm(range(min(clips, len(shards))), unit="clip", desc="evaluating"):
         sample = shards[index]
-        made = generate(
-            checkpoint, encoders, sample.caption, sample.video[0], steps=steps, guidance=guidance, seed=index
-        )
+        plan = generator.plan([sample.caption], [sample.video[0]], steps=steps, guidance=guidance, seed=index)
+        (made,) = generator.run(plan)
         truth = sample.point_map
         union = (made.point_map.mask | truth.mask).sum()
         row = {
@@ -53,7 +56,7 @@ def evaluate(
             "true_motion_px": (truth.points[-1] - truth.points[0])[truth.mask][:, :2].norm(dim=-1).mean().item(),
             "psnr_first": psnr(made.video[0], sample.video[0]),
             "empty": float(not made.point_map.mask.any()),
-            **vae_round_trip(encoders, checkpoint, truth),
+            **vae_round_trip(generator, truth),
         }
         way = next((word for word in sample.caption.split()[::-1] if word in WAYS), None)
         if made.point_map.mask.any():
@@ -80,15 +83,16 @@ def video_shift(video: Tensor, mask: Tensor) -> Tensor:
     """Median (right, down) in pixels that the pixels in `mask` [H,W] of frame 0 go, by our tracker without weights."""
     v, u = mask.nonzero(as_tuple=True)
     queries = torch.stack((u, v), -1).float()[:: max(1, len(u) // 64)]
-    tracks = LucasKanade().track(video, queries, None)
+    tracks = track_points(video, queries)
     return (tracks.uvd[-1] - tracks.uvd[0])[:, :2].median(0).values
 
 
 @torch.no_grad()
-def vae_round_trip(encoders: Encoders, checkpoint: Checkpoint, truth: PointMap) -> dict[str, float]:
+def vae_round_trip(generator: Generator, truth: PointMap) -> dict[str, float]:
     """Error of the true points after encoding and decoding: mean pixels and mean percent of depth."""
-    point_range = checkpoint.info.point_range
-    decoded = encoders.video.decode(encoders.video.encode(point_range.encode(truth))).float()
+    point_range, codec = generator.info.point_range, generator.encoders.points
+    frames = point_range.encode(truth).transpose(0, 1)[None]
+    decoded = codec.decode(codec.encode(frames))[0].cpu().transpose(0, 1)
     error = (point_range.decode_uvd(decoded) - truth.points)[:, truth.mask]
     depth = truth.points[:, truth.mask][..., 2]
     return {

@@ -62,21 +62,20 @@ def read_scene(folder: Path, caption: str | None = None, fps: float = 12.0) -> S
     focal = camera["focal_length"] / camera["sensor_width"] * width
     ours = Camera(focal, focal, (width - 1) / 2, (height - 1) / 2)
     points = carry(distance, objects, ours, camera, instances)
-    mask = torch.from_numpy(objects > 0)
-    points = torch.from_numpy(points.astype(np.float32)) * mask[None, :, :, None]
+    points = torch.from_numpy(points.astype(np.float32) * (objects > 0)[..., None])
     if caption is None:
         names = [item.get("asset_id", item.get("category", "object")) for item in instances]
         caption = metadata.get("caption") or "objects move: " + ", ".join(map(str, names))
     provenance = {"source": "movi", "scene": folder.name}
-    point_map = PointMap(points, mask, ours, "metric", fps)
-    return Sample(torch.from_numpy(video), point_map, caption, (), None, provenance, torch.from_numpy(objects))
+    point_map = PointMap(points, torch.from_numpy(objects), ours, "metric", fps)
+    return Sample(torch.from_numpy(video), point_map, caption, (), None, provenance)
 
 
 def carry(distance: np.ndarray, objects: np.ndarray, ours: Camera, camera: dict, instances: list[dict]) -> np.ndarray:
     """float64 [T,H,W,3]: (u, v, depth) in every frame of what each pixel of frame 0 sees."""
     height, width = distance.shape
     v, u = np.mgrid[:height, :width].astype(np.float64)
-    ray = np.stack(((u - ours.cx) / ours.fx, (v - ours.cy) / ours.fy, np.ones_like(u)), -1)
+    ray = ours.unproject(torch.from_numpy(np.stack((u, v, np.ones_like(u)), -1))).numpy()
     ray /= np.linalg.norm(ray, axis=-1, keepdims=True)  # the depth file holds distances from the centre
     rotations = [rotation(q) @ _FLIP for q in camera["quaternions"]]
     centres = np.asarray(camera["positions"], np.float64)
@@ -89,10 +88,7 @@ def carry(distance: np.ndarray, objects: np.ndarray, ours: Camera, camera: dict,
             start, now = (rotation(item["quaternions"][s]) for s in (0, t))
             local = (world[at] - np.asarray(item["positions"][0])) @ start
             moved[at] = local @ now.T + np.asarray(item["positions"][t])
-        seen = (moved - centre) @ turn
-        points[t, ..., 0] = seen[..., 0] / seen[..., 2] * ours.fx + ours.cx
-        points[t, ..., 1] = seen[..., 1] / seen[..., 2] * ours.fy + ours.cy
-        points[t, ..., 2] = seen[..., 2]
+        points[t] = ours.project(torch.from_numpy((moved - centre) @ turn)).numpy()
     return points
 
 

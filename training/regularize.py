@@ -2,9 +2,9 @@
 
     L = l_ddim L_ddim + l_recon L_recon + l_rigid L_rigid          (equation 3)
 
-L_ddim is stage 1's loss. For the other two, clean latents z are noised to z_t and denoised to z_0 by DDIM, with
-gradient in one step only; the point half of z_0 is decoded by the frozen VAE to P~, in (x, y, z); L_recon (equation 1)
-compares it with the true P and keeps it smooth in time, L_rigid (equation 2) keeps distances between neighbours.
+L_ddim is stage 1's loss. For the other two, clean latents z are noised to z_t and denoised to z_0 by sampling, with
+gradient in one step only; the point half of z_0 is decoded by the frozen decoder to P~, in (x, y, z); L_recon (equation
+1) compares it with the true P and keeps it smooth in time, L_rigid (equation 2) keeps distances between neighbours.
 
 The paper's P is 0 off the foreground and equation 1 sums over all of it. Our background is a constant of the channels
 and no place in space, so that part of the sum is a term of its own, `background`. Without it the geometric losses pull
@@ -16,12 +16,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from pointvid.diffusion.bases.base import decode_video_in_little_memory, join, split
+from pointvid.camera import Camera
+from pointvid.diffusion.bases import base_model
 from pointvid.diffusion.checkpoint import Checkpoint
-from pointvid.diffusion.sampling import ddim_rollout
+from pointvid.diffusion.latents import join, split
+from pointvid.diffusion.sampling import rollout
 from pointvid.errors import PointVidError
-from pointvid.points.losses import recon_terms, rigidity_graph, rigidity_loss
 from pointvid.points.point_range import BACKGROUND
+from pointvid.points.reconstruction import recon_terms
+from pointvid.points.rigidity import rigidity_graph, rigidity_loss
 
 from .augment import denoising_losses
 from .cli import run
@@ -51,7 +54,8 @@ class RegularizeStage(DiffusionStage):
         terms: dict[str, Tensor] = {}
         predictions: dict[str, Tensor] = {}
         if config.weights.ddim > 0:
-            video, points, output = denoising_losses(model, self.schedule, batch, config.conditioning, None)
+            known = self.known(model, batch)
+            video, points, output = denoising_losses(model, self.process, batch, config.conditioning, known=known)
             terms["ddim"], predictions["ddim"] = video + points, output
 
         z0, output, trust = self.denoise(model, batch)
@@ -82,10 +86,10 @@ class RegularizeStage(DiffusionStage):
         """z_t -> z_0 with gradient in one step.
 
         Returns:
-            z_0 [B,8,T,h,w]; the prediction of the step that carries the gradient; how much to trust z_0, 0 to 1.
+            z_0 [B,2C,T',h,w]; the prediction of the step that carries the gradient; how much to trust z_0, 0 to 1.
         """
-        config, schedule = self.config, self.schedule
-        z = join(batch.video, batch.points)
+        config, process = self.config, self.process
+        z, known = join(batch.video, batch.points), self.known(model, batch)
         low, high = config.start
         share = low + (high - low) * torch.rand(()).item()  # one level a batch
         model.eval()  # dropout would make z_0 a different one at every step
@@ -98,15 +102,17 @@ class RegularizeStage(DiffusionStage):
         try:
             if config.grad_step == "x0_at_t":
                 # One prediction at t, no rollout. Weighed by the share of signal in z_t: at high noise z_0 is a mean.
-                t = min(int(share * schedule.num_train_timesteps), schedule.num_train_timesteps - 1)
-                x = schedule.add_noise(z, torch.randn_like(z), t)
+                t = process.level_at(share)
+                x = process.add_noise(z, torch.randn_like(z), t)
+                x = known.put(x) if known else x
                 output = denoise(x, torch.full((len(z),), t, device=z.device))
-                return schedule.x0_from(output, x, t), output, schedule.alphas_cumprod[t].item()
+                z0 = process.x0_from(output, x, t)
+                return known.put(z0) if known else z0, output, process.signal_share(t).item()
             steps = config.ddim_steps
-            start = min(round((1 - share) * steps), steps - 1)
+            start = process.step_at(share, steps)
             chosen = steps - 1 if config.grad_step == "last" else int(torch.randint(start, steps, ()))
-            x = schedule.add_noise(z, torch.randn_like(z), schedule.timesteps(steps)[start])
-            for step in ddim_rollout(denoise, schedule, x, steps, start, grad_steps={chosen}):
+            x = process.add_noise(z, torch.randn_like(z), process.levels(steps)[start])
+            for step in rollout(denoise, process, x, steps, start=start, grad_steps={chosen}, known=known):
                 if step.index == chosen:
                     # Later steps would run without gradient and cut it off: the clean latent this one predicts is z_0.
                     return step.x0, outputs[0], 1.0
@@ -115,17 +121,15 @@ class RegularizeStage(DiffusionStage):
         raise AssertionError("the rollout ends with its chosen step")
 
     def decode_points(self, latents: Tensor) -> Tensor:
-        """[B,4,T,h,w] -> channels of the point range [B,T,3,H,W]."""
-        frames = decode_video_in_little_memory(latents, self.encoders.video.decode, self.config.decode_chunk)
-        return frames.float().transpose(1, 2)
+        """[B,C,T',h,w] -> channels of the point range [B,T,3,H,W]."""
+        frames = self.encoders.points.decode(latents, gradient=True, chunk=self.config.decode_chunk)
+        return frames.transpose(1, 2)
 
     def to_space(self, uvd: Tensor, intrinsics: Tensor) -> Tensor:
         """(u, v, depth) [B,T,H,W,3] -> the space of the losses: (x, y, z) by each clip's camera, or as is."""
         if self.config.space == "uvd":
             return uvd
-        fx, fy, cx, cy = intrinsics.view(-1, 4, 1, 1, 1).unbind(1)
-        u, v, d = uvd.unbind(-1)
-        return torch.stack(((u - cx) / fx * d, (v - cy) / fy * d, d), -1)
+        return Camera(*intrinsics.unbind(-1)).unproject(uvd)
 
     def _starting_checkpoint(self) -> Checkpoint:
         model = self.config.model
@@ -134,12 +138,11 @@ class RegularizeStage(DiffusionStage):
                 "stage 2 starts from what stage 1 made, expected model.checkpoint: its model.safetensors"
             )
         start = super()._starting_checkpoint()
-        rows = start.unet["conv_out.weight"]
-        if start.info.stage == "initial" or not rows[len(rows) // 2 :].any():
+        points = base_model(start.info.base).has_points(start.weights, start.info.config)
+        if start.info.stage == "initial" or not points:
             raise PointVidError(
                 f"{model.checkpoint} has not been through stage 1: its point half is still at its initialisation, "
-                "where conv_out's zero rows stop the geometric losses from reaching the network (2 of 518 tensors); "
-                "run python -m training.augment first"
+                "where zeros stop the geometric losses from reaching the network; run python -m training.augment first"
             )
         return start
 

@@ -16,10 +16,11 @@ from tqdm import tqdm
 
 from pointvid.commands import arguments
 from pointvid.errors import PointVidError
+from pointvid.files.manifest import MANIFEST, read_manifest
 from pointvid.files.sample import Sample, encode_sample
 from pointvid.synthetic import SCENES, SPLITS, ClipGenerator, SyntheticClip
 
-from .data.shards import MANIFEST, read_manifest, write_manifest, write_shard
+from .data.shards import write_manifest, write_shard
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,6 @@ def to_sample(clip: SyntheticClip) -> Sample:
         point_map=clip.point_map(),
         caption=clip.caption,
         labels=clip.labels,
-        object_map=clip.object_map,
         provenance={"source": "synthetic", "scene": clip.scene, "seed": clip.seed, "split": clip.split},
     )
 

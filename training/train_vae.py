@@ -19,10 +19,11 @@ from pointvid.errors import PointVidError
 from pointvid.points.point_range import PointRange
 
 from .cli import run
-from .config import SmallModel, Vae, load_config
+from .config import Vae, load_config
 from .data.shards import Shards
 from .loop import Stage
 from .model.small_model import load_vae, make_vae
+from .model.small_model_config import SmallModel
 
 
 @dataclass

@@ -19,21 +19,15 @@ import torch
 from accelerate import PartialState
 from torch import Tensor
 
-from pointvid.diffusion.bases.base import base_model
-from pointvid.diffusion.checkpoint import Checkpoint, load_checkpoint
-from pointvid.diffusion.encoders import Encoders, load_encoders
-from pointvid.diffusion.generator import Generated, decode_generated
-from pointvid.diffusion.guidance import without_points
+from pointvid.diffusion.generator import Generated, Generator
 from pointvid.diffusion.pixels import to_pixels, to_range
-from pointvid.diffusion.sampling import guided, initial_noise, sample
 from pointvid.errors import PointVidError
 from pointvid.files.atomic import atomic_path
 from pointvid.files.sample import Sample
 from pointvid.files.video import write_video
-from pointvid.metrics import color_constancy, retracking, rigidity
-from pointvid.metrics import shape_change as shape_change_3d
+from pointvid.metrics import color_constancy, retracking, rigidity, shape_change
 from pointvid.metrics.trajectories import trajectories
-from pointvid.trackers.lucas_kanade import LucasKanade
+from pointvid.trackers.pipeline import track_points
 from training.data.shards import Shards
 from training.heldout import WAYS, goes, psnr
 
@@ -44,44 +38,27 @@ FEWEST = 8
 VIDEOS = 6
 
 
-@torch.no_grad()
 def generate_clips(
-    checkpoint: Checkpoint,
-    encoders: Encoders,
-    samples: list[Sample],
-    seeds: list[int],
-    steps: int,
-    guidance: float,
-    points: bool = True,
-    device: torch.device | str = "cpu",
-    batch: int = 8,
+    generator: Generator, samples: list[Sample], *, steps: int, guidance: float, points: bool = True, batch: int = 8
 ) -> Iterator[Generated]:
-    """As `pointvid.diffusion.generator.generate` for each sample's caption and first frame, `batch` clips at a time.
+    """What the model makes of each sample's caption and first frame, `batch` clips at a time; clip i from seed i.
 
     Args:
-        seeds: of each clip's noise, which does not depend on the batch.
         points: False hides the point half from the model in every step, as it was in its training.
     """
-    info = checkpoint.info
-    adapter, codec = base_model(info.base), encoders.video
-    unet = adapter.build(info.config).eval()
-    unet.load_state_dict(checkpoint.unet)
-    unet.to(device)
     for start in range(0, len(samples), batch):
         part = samples[start : start + batch]
-        images = torch.stack([item.video[0] for item in part]).to(device)
-        latent = codec.encode(to_range(images))
-        text = encoders.text([item.caption for item in part])
-        # the fps a clip is told is one a batch: clips of one data set share it
-        positive = adapter.conditions(text, info.frames, part[0].point_map.fps, latent, encoders.image(images))
-        negative = adapter.unconditional(positive, encoders.text([""]))
-        denoise = guided(unet, positive, negative, guidance)
-        shape = (1, 2 * info.config.unet.latent_channels, info.frames, *latent.shape[-2:])
-        noise = torch.cat([initial_noise(shape, seed, device) for seed in seeds[start : start + batch]])
-        seen = denoise if points else lambda x, t, denoise=denoise: denoise(without_points(x), t)
-        latents = sample(seen, info.schedule, noise, steps)
-        for i, item in enumerate(part):
-            yield decode_generated(latents[i : i + 1], encoders, info, item.point_map.camera, info.fps)
+        plan = generator.plan(
+            [item.caption for item in part],
+            [item.video[0] for item in part],
+            fps=[item.point_map.fps for item in part],
+            steps=steps,
+            guidance=guidance,
+            seed=start,
+            cameras=[item.point_map.camera for item in part],
+            points=points,
+        )
+        yield from generator.run(plan, batch=batch)
 
 
 def figures(made: Generated, sample: Sample, followed: Tensor, points: bool) -> dict[str, float]:
@@ -97,7 +74,7 @@ def video_figures(video: Tensor, sample: Sample, followed: Tensor) -> dict[str, 
         followed: which of `foreground_queries` speak of shape, see `followed_queries`; none, where they are too few.
     """
     queries = foreground_queries(sample.point_map.mask)
-    tracks = LucasKanade().track(video, queries, None)
+    tracks = track_points(video, queries)
     uv, true_uv = tracks.uvd[..., :2], at_pixels(sample.point_map.points, queries)[..., :2]
     true_motion = motion(true_uv)
     row = {
@@ -114,7 +91,7 @@ def video_figures(video: Tensor, sample: Sample, followed: Tensor) -> dict[str, 
         whole = tracks.select(followed).replace(visible=torch.ones(len(uv), len(followed), dtype=torch.bool))
         row |= {
             "rigidity": rigidity(whole, relative=True).value,
-            "shape_change": shape_change(uv[:, followed]),
+            "shape_change": procrustes_change(uv[:, followed]),
             "survival": tracks.visible[-1, followed].float().mean().item(),
             "track_error_px": (uv - true_uv)[:, followed].norm(dim=-1).mean().item(),
         }
@@ -132,7 +109,7 @@ def point_figures(made: Generated, sample: Sample) -> dict[str, float]:
     start, end = found.points[0][found.mask], found.points[-1][found.mask]
     row |= {
         "point_rigidity": rigidity(found, relative=True).value,
-        "point_shape_change": shape_change_3d(found).value,
+        "point_shape_change": shape_change(found).value,
         "point_motion_px": (end - start)[:, :2].norm(dim=-1).quantile(0.5).item(),
         "point_agreement": color_constancy(made.video, found).value,
         "point_agreement_still": color_constancy(made.video, found, null="still").value,
@@ -156,7 +133,7 @@ def foreground_queries(mask: Tensor, most: int = QUERIES) -> Tensor:
 def followed_queries(sample: Sample, within: float = FOLLOWED_PX) -> Tensor:
     """Indices of the `foreground_queries` that the tracker follows through the true clip, always within so many px."""
     queries = foreground_queries(sample.point_map.mask)
-    error = LucasKanade().track(sample.video, queries, None).uvd - at_pixels(sample.point_map.points, queries)
+    error = track_points(sample.video, queries).uvd - at_pixels(sample.point_map.points, queries)
     return (error[..., :2].norm(dim=-1).amax(0) <= within).nonzero()[:, 0]
 
 
@@ -165,7 +142,7 @@ def at_pixels(points: Tensor, queries: Tensor) -> Tensor:
     return points[:, queries[:, 1].long(), queries[:, 0].long()]
 
 
-def shape_change(points: Tensor) -> float:
+def procrustes_change(points: Tensor) -> float:
     """What of a shape's change no rotation, scaling and shift explains; points [T,N,D].
 
     Root mean square distance left after the best similarity transform between frame 0 and a later frame (Umeyama 1991),
@@ -186,15 +163,17 @@ def motion(uv: Tensor) -> float:
     return (uv[-1] - uv[0]).norm(dim=-1).quantile(0.5).item()
 
 
-def through_codec(checkpoint: Checkpoint, encoders: Encoders, samples: list[Sample]) -> Iterator[Generated]:
+@torch.no_grad()
+def through_codec(generator: Generator, samples: list[Sample]) -> Iterator[Generated]:
     """The true clips and points after the autoencoder: what a model with perfect latents would get."""
-    codec, point_range = encoders.video, checkpoint.info.point_range
+    encoders, point_range = generator.encoders, generator.info.point_range
     for item in samples:
-        video = to_range(item.video)
-        with torch.no_grad():
-            halves = [codec.decode(codec.encode(x)).float().cpu() for x in (video, point_range.encode(item.point_map))]
-        point_map = point_range.decode(halves[1], item.point_map.camera, fps=item.point_map.fps)
-        yield Generated(to_pixels(halves[0]), point_map, torch.empty(0))
+        halves = (encoders.video, to_range(item.video)), (encoders.points, point_range.encode(item.point_map))
+        video, points = (
+            codec.decode(codec.encode(x.transpose(0, 1)[None]))[0].cpu().transpose(0, 1) for codec, x in halves
+        )
+        point_map = point_range.decode(points, item.point_map.camera, fps=item.point_map.fps)
+        yield Generated(to_pixels(video), point_map, torch.empty(0))
 
 
 def measure(
@@ -219,13 +198,11 @@ def measure(
     if source == "truth":
         made: Iterator[Generated] = (Generated(s.video, s.point_map, torch.empty(0)) for s in samples)
     else:
-        loaded = load_checkpoint(checkpoint, torch.float32)
-        encoders = load_encoders(loaded, device)
+        generator = Generator.load(checkpoint, device, torch.float32)
         if source == "codec":
-            made = through_codec(loaded, encoders, samples)
+            made = through_codec(generator, samples)
         else:
-            seeds = list(range(len(samples)))
-            made = generate_clips(loaded, encoders, samples, seeds, steps, guidance, source == "joint", device)
+            made = generate_clips(generator, samples, steps=steps, guidance=guidance, points=source == "joint")
     if followed is None:
         chosen = [followed_queries(item) for item in samples]
     else:

@@ -12,8 +12,8 @@ from typing import Any
 
 from pointvid.errors import PointVidError
 from pointvid.files.atomic import atomic_path
+from pointvid.files.manifest import MANIFEST
 from training.config import Augment, Regularize, Run, load_config, save_config
-from training.data.shards import MANIFEST
 
 from .jobs import Job
 from .prepare import prepare_model, prepare_start, prepare_vae

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from accelerate import PartialState
 
-from pointvid.diffusion.bases.unet.joint import expand_base, extract_base
+from pointvid.diffusion.bases import base_model
 from pointvid.diffusion.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from pointvid.diffusion.encoders import load_encoders
 from pointvid.errors import PointVidError
@@ -23,10 +23,11 @@ from pointvid.files.atomic import atomic_path
 from pointvid.files.sample import replace_points
 from pointvid.point_map import PointMap
 from pointvid.points.densify import INTERPOLATIONS, densify
-from training.config import SmallModel, load_config, save_config
+from training.config import load_config, save_config
 from training.data.cache import build
 from training.data.shards import Shards, write_manifest, write_shard
 from training.model.small_model import load_vae, make_small_model
+from training.model.small_model_config import SmallModel
 
 
 def prepare_vae(source: Path, folder: Path) -> None:
@@ -66,12 +67,13 @@ def prepare_start(base: Path, entry_attention: str, path: Path) -> None:
     if mode != "rgb_only":
         raise PointVidError(f"base {base.name}: was trained with mode {mode}, expected rgb_only (training.augment)")
     config = replace(checkpoint.info.config, entry_attention=entry_attention)
-    unet = expand_base(extract_base(checkpoint.unet, checkpoint.info.config), config)
+    adapter = base_model(checkpoint.info.base)
+    weights = adapter.expand(adapter.extract(checkpoint.weights, checkpoint.info.config), config)
     info = checkpoint.info.replace(config=config, stage="initial", step=0, training={"base": base.name})
-    save_checkpoint(Checkpoint(info, unet, checkpoint.parts), path)
+    save_checkpoint(Checkpoint(info, weights, checkpoint.parts), path)
 
 
-def sparse_points(point_map: PointMap, object_map: torch.Tensor | None, interpolation: str, spacing: int) -> PointMap:
+def sparse_points(point_map: PointMap, interpolation: str, spacing: int) -> PointMap:
     """Every `spacing`-th row and column of an exact point map, and the rest filled in as the data set's builder does.
 
     A foreground too small for that spacing is thinned less: interpolation takes three tracks.
@@ -80,7 +82,7 @@ def sparse_points(point_map: PointMap, object_map: torch.Tensor | None, interpol
     while tracks.num_points < 3 and spacing > 1:
         spacing -= 1
         tracks = point_map.to_tracks(stride=spacing)
-    return densify(tracks, point_map.mask, interpolation, object_map=object_map)
+    return densify(tracks, point_map.objects, interpolation)
 
 
 def rewrite_points(source: Path, out: Path, interpolation: str, spacing: int) -> None:
@@ -93,9 +95,8 @@ def rewrite_points(source: Path, out: Path, interpolation: str, spacing: int) ->
         def samples(name: str = name) -> Iterator[tuple[str, dict[str, bytes], tuple[int, int, int]]]:
             for index, entry in enumerate(shards.entries):
                 if entry.shard == name:
-                    point_map, object_map = shards.points(index)
-                    changed = sparse_points(point_map, object_map, interpolation, spacing)
-                    yield entry.key, replace_points(shards.members(index), changed, object_map), entry.size
+                    changed = sparse_points(shards.points(index), interpolation, spacing)
+                    yield entry.key, replace_points(shards.members(index), changed), entry.size
 
         manifest["shards"][name] = write_shard(out / name, samples())
     write_manifest(out, manifest)

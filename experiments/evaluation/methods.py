@@ -12,12 +12,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from pointvid.diffusion.checkpoint import load_checkpoint
-from pointvid.diffusion.encoders import load_encoders
-from pointvid.diffusion.generator import generate
+from pointvid.diffusion.generator import Generator
 from pointvid.errors import PointVidError
+from pointvid.files.manifest import file_digest
 from pointvid.framing import Framing
-from training.data.shards import file_digest
 
 from .clips import Clip, Method
 from .comfyui import ComfyUI, read_workflow
@@ -46,9 +44,8 @@ class PointVid:
         self.device = device
 
     @cached_property
-    def _loaded(self) -> tuple:
-        checkpoint = load_checkpoint(self.path, torch.float32 if self.device == "cpu" else None)
-        return checkpoint, load_encoders(checkpoint, self.device)
+    def _generator(self) -> Generator:
+        return Generator.load(self.path, self.device)
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -65,19 +62,16 @@ class PointVid:
 
     def generate(self, item: Item, seed: int) -> Clip:
         """See Method."""
-        checkpoint, encoders = self._loaded
-        made = generate(
-            checkpoint,
-            encoders,
-            item.prompt,
-            item.pixels(),
+        plan = self._generator.plan(
+            [item.prompt],
+            [item.pixels()],
             steps=self.steps,
             guidance=self.guidance,
             seed=seed,
-            size=self.size,
+            image_size=self.size,
             frames=self.frames,
-            device=self.device,
         )
+        (made,) = self._generator.run(plan)
         some = made.point_map.mask.any()
         return Clip(made.video, made.point_map.fps, made.point_map.to_tracks(made.video[0]) if some else None)
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator, Mapping, Sequence
-from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +11,9 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from pointvid.errors import PointVidError
-from pointvid.files.atomic import atomic_path
 from pointvid.files.video import read_clip, write_video
 from pointvid.framing import Framing
+from pointvid.report.page import data_url, write_page
 
 from .clips import check_clips, clip_path
 from .inputs import Item
@@ -75,23 +73,12 @@ def _label(text: str, width: int) -> np.ndarray:
 def _write_page(
     folders: Mapping[str, Path], items: Sequence[Item], sizes: Mapping[str, tuple[int, int, int]], out: Path
 ) -> None:
-    facts = "; ".join(f"{name}: {t} frames of {w}x{h}" for name, (t, h, w) in sizes.items())
-    differ = len(set(sizes.values())) > 1
-    rows = []
-    for item in items:
-        cells = "".join(
-            f'<td><video muted loop autoplay playsinline src="data:video/mp4;base64,'
-            f'{base64.b64encode(clip_path(folder, item).read_bytes()).decode("ascii")}"></video></td>'
-            for folder in folders.values()
+    rows = [
+        (
+            item,
+            [(name, data_url(clip_path(folder, item).read_bytes(), "video/mp4")) for name, folder in folders.items()],
         )
-        rows.append(f"<tr><th>{escape(item.name)}<small>{escape(item.prompt)}</small></th>{cells}</tr>")
-    head = "".join(f"<th>{escape(name)}</th>" for name in folders)
-    note = f"<p><b>Lengths or sizes differ between methods</b>: {facts}.</p>" if differ else f"<p>{facts}.</p>"
-    page = (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Comparison</title><style>'
-        ":root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;margin:2em}td{padding:4px}"
-        "th{text-align:left;vertical-align:top;max-width:16em}small{display:block;font-weight:400}video{width:240px}"
-        f"</style><h1>Comparison</h1>{note}<table><tr><th></th>{head}</tr>{''.join(rows)}</table></html>\n"
-    )
-    with atomic_path(out / "sheet.html") as path:
-        path.write_text(page, encoding="utf-8")
+        for item in items
+    ]
+    differ = len(set(sizes.values())) > 1
+    write_page(out / "sheet.html", Path(__file__).with_name("sheet.html"), sizes=sizes, rows=rows, differ=differ)

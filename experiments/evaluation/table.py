@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from html import escape
 from pathlib import Path
 from typing import Any
 
 from pointvid.files.atomic import atomic_path
+from pointvid.report.page import write_page
 
 # The paper's Table 1, VBench and VideoPhy on 387 clips of 448x256 from Panda-70M.
 PAPER = {
@@ -52,17 +52,8 @@ def write_scores(folder: Path, results: Mapping[str, Mapping[str, Any]], notes: 
         lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
         lines += ["| " + " | ".join(row) + " |" for row in rows]
         path.write_text("\n".join([*lines, "", *(f"- {note}" for note in notes), ""]), encoding="utf-8")
-    with atomic_path(folder / "scores.html") as path:
-        cells = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
-        head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
-        page = (
-            '<!doctype html><meta charset="utf-8"><title>Scores</title><style>:root{color-scheme:light dark}'
-            "body{font:15px/1.5 system-ui,sans-serif;margin:2em}td,th{padding:4px 10px;text-align:right}"
-            "td:first-child{text-align:left}</style>"
-            f"<h1>Scores</h1><table><thead><tr>{head}</tr></thead><tbody>{cells}</tbody></table>"
-            f"<ul>{''.join(f'<li>{escape(note)}</li>' for note in notes)}</ul>"
-        )
-        path.write_text(page, encoding="utf-8")
+    template = Path(__file__).with_name("scores.html")
+    write_page(folder / "scores.html", template, header=header, rows=rows, notes=notes)
 
 
 def table(results: Mapping[str, Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:

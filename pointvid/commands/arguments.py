@@ -42,6 +42,28 @@ def field_of_view(text: str) -> float:
     return degrees
 
 
+def pair(text: str) -> tuple[float, float]:
+    """`5,3` -> two numbers from 0 on."""
+    try:
+        first, second = (float(part) for part in text.split(","))
+    except ValueError:
+        first = second = -1.0
+    if not (0 <= first < 1000 and 0 <= second < 1000):
+        raise argparse.ArgumentTypeError(f"{text!r} is no pair of weights, expected two numbers from 0, like 5,3")
+    return first, second
+
+
+def share(text: str) -> float:
+    """A number from 0 to 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no share, expected a number from 0 to 1")
+    return value
+
+
 def add_tracking(parser: argparse.ArgumentParser) -> None:
     """What `track` and `demo` have in common."""
     parser.add_argument("--all", action="store_true", help="keep the tracks of the background too")

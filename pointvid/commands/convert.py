@@ -24,7 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "target", type=Path, metavar="TARGET", help=".safetensors to write; or, from a checkpoint, a new folder"
     )
-    parser.add_argument("--unet-only", action="store_true", help="leave out text encoder, image encoder and VAE")
+    parser.add_argument(
+        "--denoiser-only", "--unet-only", action="store_true", help="leave out text encoder, image encoder and VAE"
+    )
     parser.add_argument("--dtype", choices=_DTYPES, help="of the written weights; default: the files' own")
     parser.add_argument("--entry-attention", default="spatial", choices=["spatial", "temporal", "channel", "none"])
     parser.add_argument("--size", type=size, metavar="WxH", help="pixels it will be trained at (default: the base's)")
@@ -40,21 +42,21 @@ def run(options: argparse.Namespace) -> None:
     import torch
 
     from ..diffusion.checkpoint import load_checkpoint, save_checkpoint
-    from ..diffusion.convert import from_diffusers, to_diffusers
+    from ..diffusion.convert import from_published, to_published
     from ..points.point_range import PointRange
     from .terminal import Bars
 
     dtype = getattr(torch, _DTYPES[options.dtype]) if options.dtype else None
     if options.source.is_file():
-        to_diffusers(load_checkpoint(options.source, dtype), options.target)
+        to_published(load_checkpoint(options.source, dtype), options.target)
         print(f"wrote {options.target}: the base part; points have no place in diffusers' classes")
         return
     with Bars() as bars:
-        checkpoint = from_diffusers(
+        checkpoint = from_published(
             options.source,
             entry_attention=options.entry_attention,
             dtype=dtype,
-            all_in_one=not options.unet_only,
+            all_in_one=not options.denoiser_only,
             resolution=options.size,
             frames=options.frames,
             fps=options.fps,
@@ -62,7 +64,7 @@ def run(options: argparse.Namespace) -> None:
             progress=bars,
         )
     save_checkpoint(checkpoint, options.target)
-    count = sum(value.numel() for value in checkpoint.unet.values())
-    held = ", ".join(["unet", *checkpoint.parts])
-    print(f"wrote {options.target}: {checkpoint.info.base}, {count:,} UNet parameters; holds {held}")
+    count = sum(value.numel() for value in checkpoint.weights.values())
+    held = ", ".join(["denoiser", *checkpoint.parts])
+    print(f"wrote {options.target}: {checkpoint.info.base}, {count:,} parameters in its denoiser; holds {held}")
     print("its video is the base's and its points are untrained: train stage 1 next")

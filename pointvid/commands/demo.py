@@ -39,16 +39,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Track the shipped clip, generate another, write the results of both."""
-    from ..files.depth_file import read_depth, read_intrinsics
+    from ..files.depth_file import read_depth
     from ..files.mask_file import read_mask
     from ..files.video import VideoFile
+    from ..preprocess import Footage
     from .tracking import track_and_write
 
     with VideoFile(ASSETS / "demo.mp4") as video:
         depth = read_depth(ASSETS / "demo_depth.npz", video.shape[0], video.framing)
-        mask = None if args.all else read_mask(ASSETS / "demo_mask.png", video.framing)
-        camera = read_intrinsics(ASSETS / "demo_depth.npz", video.framing)
-        track_and_write(video, mask, depth, camera, args)
+        mask = "everything" if args.all else read_mask(ASSETS / "demo_mask.png", video.framing)
+        track_and_write(video, Footage(video, video.fps, mask=mask, depth=depth), args)
     if not args.no_generate:
         _generate(args)
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .arguments import add_out, size
+from .arguments import add_out, pair, share, size
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,8 +24,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--negative-prompt", default="", help="what should not be seen")
     parser.add_argument("--image", type=Path, help="the first frame; not needed for text-to-video bases")
     add_out(parser)
-    parser.add_argument("--steps", type=int, default=50, help="DDIM steps (default: 50)")
-    parser.add_argument("--guidance", type=float, default=9.0, help="how strongly the prompt counts (default: 9)")
+    parser.add_argument("--steps", type=int, help="of sampling (default: what the model recommends)")
+    parser.add_argument("--guidance", type=float, help="how strongly the prompt counts (default: the model's)")
+    parser.add_argument(
+        "--inner-guidance",
+        type=pair,
+        metavar="TEXT,POINTS",
+        help="instead of --guidance: away from ignoring the prompt, and the model's own points; VideoJAM uses 5,3",
+    )
+    parser.add_argument(
+        "--rigidity-guidance",
+        type=share,
+        metavar="SHARE",
+        help="0 to 1: of the points' bending, how much every late step aims to take away (0.5 is a start)",
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--size", type=size, metavar="WxH", help="default: what the model was trained at")
     parser.add_argument("--frames", type=int, help="default: what the model was trained at")
@@ -45,8 +57,10 @@ def run(args: argparse.Namespace) -> None:
         steps=args.steps,
         guidance=args.guidance,
         seed=args.seed,
-        size=args.size,
+        image_size=args.size,
         frames=args.frames,
+        inner=args.inner_guidance,
+        rigidity=args.rigidity_guidance,
     )
 
 
@@ -58,15 +72,13 @@ def generate_and_write(
     Args:
         image: uint8 [H, W, 3], or None for bases that take none.
         device: None: a GPU where there is one.
-        options: of `pointvid.diffusion.generator.generate`.
+        options: of `pointvid.diffusion.generator.Generator.plan`.
     Raises:
-        PointVidError: as `generate`, or nothing but the video came out.
+        PointVidError: as the generator, or nothing but the video came out.
     """
     import torch
 
-    from ..diffusion.checkpoint import load_checkpoint
-    from ..diffusion.encoders import load_encoders
-    from ..diffusion.generator import generate
+    from ..diffusion.generator import Generator
     from ..errors import PointVidError
     from ..files.video import VideoFile, write_video
     from ..metrics.agreement import generation_figures
@@ -75,21 +87,20 @@ def generate_and_write(
 
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     with Bars() as bars:
-        # half precision is slow on CPUs, and full precision needs twice the memory elsewhere
-        checkpoint = load_checkpoint(checkpoint_file, torch.float32 if device == "cpu" else None, device)
-        encoders = load_encoders(checkpoint, device)
-        result = generate(checkpoint, encoders, prompt, image, device=device, progress=bars, **options)
+        generator = Generator.load(checkpoint_file, device)
+        plan = generator.plan([prompt], None if image is None else [image], **options)
+        (result,) = generator.run(plan, bars)
         write_video(out / "video.mp4", result.video, result.point_map.fps)
         count = int(result.point_map.mask.sum())
         if not count:
             raise PointVidError(
-                f"{checkpoint_file.name} generated no foreground points (stage {checkpoint.info.stage}), only "
+                f"{checkpoint_file.name} generated no foreground points (stage {generator.info.stage}), only "
                 f"{out / 'video.mp4'} was written; expected a checkpoint trained through stage 1"
             )
         cloud = result.point_map.to_tracks(result.video[0])
         tracks = result.point_map.to_tracks(result.video[0], stride=max(1, result.video.shape[1] // 32))
         figures = generation_figures(result.video, result.point_map).as_dict()
-        report = {"prompt": prompt, "seed": options["seed"], "steps": options["steps"], "points": count}
+        report = {"prompt": prompt, "seed": options["seed"], "steps": plan.steps, "points": count}
         with VideoFile(out / "video.mp4") as video:
             write_results(out, video, tracks, cloud, {**report, "generation": figures}, bars)
     print(f"wrote {out}: {count} points over {result.video.shape[0]} frames; open {out / 'preview.html'} first")

@@ -5,22 +5,29 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-HELP = "say what a track file, a sample, a shard or a video holds"
-DETAILS = "Say what a track file (.npz), a training sample (.pointvid.tar), a shard of samples (.tar) or a video holds."
-EXAMPLES = ("pointvid info demo/tracks.npz", "pointvid info clip.mp4")
+HELP = "say what a track file, a sample, shards or a video holds"
+DETAILS = """Say what a track file (.npz), a training sample (.pointvid.tar), a shard of samples (.tar), a folder of
+shards or a video holds."""
+EXAMPLES = ("pointvid info demo/tracks.npz", "pointvid info clip.mp4", "pointvid info shards --verify")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("file", metavar="FILE", help="a track file, a sample, a shard or a video")
+    parser.add_argument("file", metavar="FILE", help="a track file, a sample, a shard, a folder of shards or a video")
+    parser.add_argument("--verify", action="store_true", help="compare shards with the hashes in their manifest")
 
 
 def run(args: argparse.Namespace) -> None:
     """Print the facts."""
+    from ..errors import PointVidError
     from .terminal import table
 
     suffix = Path(args.file).suffix.lower()
-    if suffix == ".npz":
+    if args.verify and not Path(args.file).is_dir():
+        raise PointVidError(f"--verify is given with {args.file}, expected a folder of shards beside their manifest")
+    if Path(args.file).is_dir():
+        print(table(_shard_rows(Path(args.file), args.verify)))
+    elif suffix == ".npz":
         from ..files.track_file import load_tracks
 
         print(table(_track_rows(load_tracks(args.file))))
@@ -51,6 +58,19 @@ def _track_rows(tracks) -> list[tuple[str, object]]:
         rows.append(("objects", len(set(tracks.object_id.tolist()) - {0})))
     rows.append(("colours", "yes" if tracks.color is not None else "no"))
     return rows
+
+
+def _shard_rows(folder: Path, verify: bool) -> list[tuple[str, object]]:
+    from ..files.manifest import read_manifest, verify_shards
+    from .terminal import file_size
+
+    shards = (verify_shards if verify else read_manifest)(folder)["shards"].values()
+    return [
+        ("shards", len(shards)),
+        ("samples", sum(len(record["samples"]) for record in shards)),
+        ("size", file_size(sum(record["bytes"] for record in shards))),
+        ("verified", "yes, every hash is as the manifest has it" if verify else "no, --verify reads every shard"),
+    ]
 
 
 def _sample_rows(path: str) -> list[tuple[str, object]]:

@@ -29,13 +29,11 @@ class Measurable:
     Attributes:
         points: the tracks of a track file or a tracked video, the point map of a sample.
         video: uint8 [T, H, W, 3], or None.
-        object_map: int32 [H, W], or None.
         tracked: the points were found in the video just now.
     """
 
     points: PointTracks | PointMap
     video: Tensor | None = None
-    object_map: Tensor | None = None
     tracked: bool = False
 
 
@@ -74,14 +72,15 @@ def read_points(path: str, video: str | None, progress: Progress) -> Measurable:
         return Measurable(load_tracks(path), read_clip(video).frames if video else None)
     if suffix == ".tar":
         sample = read_sample(path)
-        return Measurable(sample.point_map, read_clip(video).frames if video else sample.video, sample.object_map)
+        return Measurable(sample.point_map, read_clip(video).frames if video else sample.video)
     from ..trackers.foreground import NothingMoves, moving_foreground
     from ..trackers.pipeline import track_clip
+    from ..trackers.settings import TrackSettings
 
     clip = read_clip(path)
     # Smoothing would hide what is to be measured.
-    options = {"everything": True, "grid": GRID, "extra": 0, "smooth": False}
-    tracks = track_clip(clip.frames, **options, fps=clip.fps, progress=progress).tracks
+    settings = TrackSettings(grid=GRID, extra=0, smooth=False)
+    tracks = track_clip(clip, mask="everything", settings=settings, progress=progress).tracks
     with suppress(NothingMoves):
         found = moving_foreground(tracks)
         tracks = tracks.replace(object_id=found.object_id).select(found.moving)

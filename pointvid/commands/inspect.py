@@ -22,7 +22,7 @@ def run(options: argparse.Namespace) -> None:
     """Print it."""
     from math import prod
 
-    from ..diffusion.checkpoint import PART_PREFIXES, UNET_PREFIX, CheckpointInfo, inspect_file
+    from ..diffusion.checkpoint import NETWORK_PREFIX, PART_PREFIXES, CheckpointInfo, inspect_file
     from .terminal import table
 
     metadata, tensors = inspect_file(options.file)
@@ -34,11 +34,11 @@ def run(options: argparse.Namespace) -> None:
         print(table(_facts(CheckpointInfo.from_metadata(metadata, options.file.name))))
     else:
         print(f"{options.file.name}: no pointvid metadata, not a joint checkpoint (`pointvid convert` makes one)")
-    prefixes = {"unet": UNET_PREFIX, **PART_PREFIXES}
+    prefixes = {"denoiser": NETWORK_PREFIX, **PART_PREFIXES}
     groups: dict[str, list[str]] = {}
     for key in tensors:
         part = next(
-            (name for name, prefix in prefixes.items() if key.startswith(prefix)), "unet" if mine else "tensors"
+            (name for name, prefix in prefixes.items() if key.startswith(prefix)), "denoiser" if mine else "tensors"
         )
         groups.setdefault(part, []).append(key)
     rows = []
@@ -53,14 +53,16 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _facts(info) -> list[tuple[str, object]]:
+    from ..diffusion.bases import base_model
+
     height, width = info.resolution
-    span, schedule = info.point_range, info.schedule
+    span = info.point_range
     return [
         ("base", info.base),
         ("stage", f"{info.stage}, points untrained" if info.stage == "initial" else f"{info.stage}, step {info.step}"),
         ("trained at", f"{width}x{height} (WxH), {info.frames} frames, {info.fps:g} fps"),
         ("point range", f"depth {span.near:g} to {span.far:g}, margin {span.margin:g}"),
-        ("schedule", f"{schedule.prediction_type}, {schedule.beta_schedule}, {schedule.timestep_spacing}"),
-        ("entry attention", info.config.entry_attention),
+        ("schedule", info.process.describe()),
+        *base_model(info.base).describe(info.config),
         ("written by", f"pointvid {info.version}, revision {info.revision}"),
     ]

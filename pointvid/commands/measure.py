@@ -51,14 +51,13 @@ def run(args: argparse.Namespace) -> None:
                 found.points,
                 found.video,
                 reference.points if reference else None,
-                found.object_map,
-                retrack,
-                name,
-                progress,
+                retrack=retrack,
+                name=name,
+                progress=progress,
             )
         ]
         if reference:
-            reports.append(measure(reference.points, object_map=reference.object_map, name=other))
+            reports.append(measure(reference.points, name=other))
     print("\n".join(report.text() for report in reports))
     for path in map(Path, args.out):
         if path.suffix.lower() == ".png":
@@ -72,10 +71,11 @@ def _write_picture(reports, path: Path) -> None:
     from PIL import Image
 
     from ..files.atomic import atomic_path
-    from ..metrics.chart import draw, panels
+    from ..metrics.page import curves
+    from ..report.chart import picture
 
     with atomic_path(path) as temporary:
-        Image.fromarray(draw(panels(reports), [report.name for report in reports]).numpy()).save(temporary)
+        Image.fromarray(picture(curves(reports), [report.name for report in reports]).numpy()).save(temporary)
 
 
 def _names(file: str, against: str | None) -> tuple[str, str]:

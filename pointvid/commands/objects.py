@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..files.video import VideoFile
-    from ..segmenters.base import Objects
+    from ..segmenters.base import Segmenter
 
 
 def add_objects(parser: argparse.ArgumentParser) -> None:
@@ -39,11 +38,11 @@ def add_objects(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def find_objects(video: VideoFile, args: argparse.Namespace) -> Objects | None:
-    """The objects that the arguments name; None where they name none.
+def named_labels(args: argparse.Namespace) -> list[str] | None:
+    """What the arguments name to be tracked; None where they name nothing.
 
     Raises:
-        PointVidError: arguments that do not go together, no models, or nothing found.
+        PointVidError: arguments that do not go together, or a caption without objects.
     """
     from ..errors import PointVidError
 
@@ -57,11 +56,23 @@ def find_objects(video: VideoFile, args: argparse.Namespace) -> Objects | None:
         raise PointVidError(
             f"{other} and {'--labels' if args.caption is None else '--caption'} are both given; use one"
         )
+    from ..labels import ChatLabels, RuleLabels, split_labels
+
+    if args.caption is None:
+        return split_labels(args.labels)
+    return (ChatLabels(args.chat) if args.chat else RuleLabels()).labels(args.caption)
+
+
+def load_segmenter(args: argparse.Namespace) -> Segmenter:
+    """The models that find what is named.
+
+    Raises:
+        PointVidError: no models, or a library is missing.
+    """
     import torch
 
-    from ..labels import ChatLabels, RuleLabels, split_labels
+    from ..errors import PointVidError
     from ..weights.folder import models_folder
-    from .terminal import Bars
 
     try:
         from ..segmenters.grounded_sam2 import load_grounded_sam2
@@ -69,12 +80,6 @@ def find_objects(video: VideoFile, args: argparse.Namespace) -> Objects | None:
         raise PointVidError(
             f"finding objects by name needs {error.name}; pip install 'comfyui-pointvid[demo]'"
         ) from error
-    if args.caption is None:
-        names = split_labels(args.labels)
-    else:
-        names = (ChatLabels(args.chat) if args.chat else RuleLabels()).labels(args.caption)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     folder = Path(args.segmenter) if args.segmenter else models_folder()
-    segmenter = load_grounded_sam2(folder, device, box_threshold=args.box_threshold)
-    with Bars() as progress:
-        return segmenter.segment(video[0], names, progress)
+    return load_grounded_sam2(folder, device, box_threshold=args.box_threshold)

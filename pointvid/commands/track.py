@@ -78,25 +78,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Track the clip and write the results."""
     from ..camera import Camera
-    from ..files.depth_file import read_depth, read_intrinsics
+    from ..depth import Depth
+    from ..errors import PointVidError
+    from ..files.depth_file import read_depth
     from ..files.mask_file import read_mask
     from ..files.video import VideoFile
-    from .objects import find_objects
-    from .tracking import estimate_depth, track_and_write
+    from ..preprocess import Footage
+    from .objects import load_segmenter, named_labels
+    from .tracking import find_depth_model, track_and_write
 
     with VideoFile(args.video, args.frames, args.size, args.start) as video:
         framing, frames = video.framing, video.shape[0]
-        objects = find_objects(video, args)
+        labels = named_labels(args)
+        segmenter = None if labels is None else load_segmenter(args)
+        if args.mask and args.all:
+            raise PointVidError("--mask and --all are both given; expected one of the two")
         mask = read_mask(args.mask, framing, args.start) if args.mask else None
-        depth = read_depth(args.depth, frames, framing, video.first_frame) if args.depth else None
+        depth = read_depth(args.depth, frames, framing, video.first_frame) if args.depth else Depth()
         if args.camera:
-            camera = framing.camera(Camera(*args.camera))
+            depth = depth.replace(camera=framing.camera(Camera(*args.camera)))
         elif args.fov:
-            camera = framing.camera(Camera.from_fov(framing.source, args.fov))
-        else:
-            camera = read_intrinsics(args.depth, framing) if args.depth else None
-        estimate = None
-        if args.depth_model:
-            estimate = estimate_depth(video, args.depth_model, args.depth_kind, camera)
-            depth, camera = estimate.maps, estimate.camera
-        track_and_write(video, mask, depth, camera, args, objects, estimate)
+            depth = depth.replace(camera=framing.camera(Camera.from_fov(framing.source, args.fov)))
+        model = find_depth_model(args.depth_model, args.depth_kind) if args.depth_model else None
+        footage = Footage(
+            video,
+            video.fps,
+            labels=tuple(labels or ()),
+            mask="everything" if args.all else mask,
+            depth=depth,
+            unlabelled="labels is empty, expected at least one object to look for, such as 'dog' or 'red car'",
+        )
+        track_and_write(video, footage, args, segmenter, model)

@@ -10,7 +10,7 @@ of the depth). Second differences in time remove what moves steadily, and have s
     shape    = 1.4826 median over t, n of |b[t, n] - whole[t]| / sqrt(6)   aligned for that, its parts still do
     flicker  = sqrt(scale^2 + shape^2)
 
-n runs over places that are fixed in the image, or over tracks. Medians make what accelerates, or comes into sight, not
+n runs over places that are fixed in the image. Medians make what accelerates, or comes into sight, not
 count as long as it is less than half of the places.
 """
 
@@ -18,8 +18,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-
-from ..tracks import PointTracks
 
 _PLACES = 64
 """Places along the shorter side of the image that are looked at."""
@@ -32,24 +30,12 @@ def measure_flicker(maps: Tensor) -> tuple[float, float] | None:
         maps: [T, H, W], finite and above 0.
     """
     step = max(1, min(maps.shape[1:]) // _PLACES)
-    depth = maps[:, step // 2 :: step, step // 2 :: step].flatten(1)
-    return _flicker(depth, torch.ones_like(depth, dtype=torch.bool))
-
-
-def track_flicker(tracks: PointTracks) -> tuple[float, float] | None:
-    """(flicker, scale) of the depth of tracks where they are visible; None where no point is for 3 frames."""
-    return _flicker(tracks.uvd[..., 2], tracks.visible)
-
-
-def _flicker(depth: Tensor, seen: Tensor) -> tuple[float, float] | None:
-    """Of depth [T, N] where bool `seen`."""
-    log = depth.double().log().masked_fill(~seen, torch.nan)
+    log = maps[:, step // 2 :: step, step // 2 :: step].flatten(1).double().log()
     bend = log[2:] - 2 * log[1:-1] + log[:-2]
-    bend = bend[bend.isfinite().any(-1)] if len(bend) else bend
     if not len(bend):
         return None
-    whole = bend.nanquantile(0.5, dim=1)
+    whole = bend.quantile(0.5, dim=1)
     rest = (bend - whole[:, None]).abs()
     scale = (whole.square().mean() / 6).sqrt()
-    shape = 1.4826 * rest[rest.isfinite()].median() / 6**0.5
+    shape = 1.4826 * rest.median() / 6**0.5
     return torch.hypot(scale, shape).item(), scale.item()

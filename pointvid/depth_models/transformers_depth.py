@@ -8,13 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from ..camera import Camera
+from ..depth import Depth, DepthUnit
 from ..errors import PointVidError
 from ..memory import run_in_chunks
 from ..progress import Progress, silent
 from ..trackers.base import Frames
-from .base import EstimatedDepth
 from .disparity import depth_from_disparity
-from .flicker import measure_flicker
 
 KINDS = ("metric", "disparity")
 _NEAREST = 1e-3
@@ -49,12 +48,12 @@ class TransformersDepth:
         self.chunk, self.device, self.near, self.far = chunk, device, near, far
 
     @property
-    def unit(self) -> str:
+    def unit(self) -> DepthUnit:
         """ "metric" or "relative", as in `PointTracks`."""
         return "metric" if self.kind == "metric" else "relative"
 
     @torch.no_grad()
-    def estimate(self, video: Frames, progress: Progress = silent, camera: Camera | None = None) -> EstimatedDepth:
+    def estimate(self, video: Frames, progress: Progress = silent, camera: Camera | None = None) -> Depth:
         """As `DepthModel.estimate`. Memory beside the maps is that of one chunk."""
         if len(video.shape) != 4 or video.shape[-1] != 3 or min(video.shape) < 1:
             raise PointVidError(f"video is {list(video.shape)}, expected uint8 frames [T, H, W, 3], at least one")
@@ -93,8 +92,7 @@ class TransformersDepth:
         if camera is None and focals:
             focal = float(torch.tensor(focals).quantile(0.5))
             camera = Camera(focal, focal, (width - 1) / 2, (height - 1) / 2)
-        flicker = measure_flicker(maps) or (None, None)
-        return EstimatedDepth(maps, self.unit, camera, *flicker)
+        return Depth(maps, self.unit, camera)
 
     def _pixels(self, images: Tensor) -> Tensor:
         """What the network takes of uint8 [n, H, W, 3]."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,15 @@ from ..errors import PointVidError
 from ..files.atomic import atomic_path
 from ..files.revision import git_revision
 from ..points.point_range import PointRange
-from .bases.base import base_model
-from .bases.unet.joint import JointConfig, JointUNet, check_keys
-from .process import Schedule
+from ..weights.check import check_shapes
+from .bases import base_model, base_models
+from .bases.base import Sampling
+from .latents import LatentSpace
+from .process import Process, process_from_diffusers
 
 FORMAT = 1
 STAGES = ("initial", "augment", "regularize")
-UNET_PREFIX = "model.diffusion_model."
+NETWORK_PREFIX = "model.diffusion_model."
 PART_PREFIXES = {
     "text_encoder": "cond_stage_model.",
     "image_encoder": "clip_vision.",
@@ -33,6 +35,8 @@ PART_PREFIXES = {
     "tokenizer": "tokenizer.",
 }
 _KEY = "pointvid."
+_OPTIONAL = {"latent", "sampling"}
+_NETWORK = "network"
 _PICKLES = (".ckpt", ".pt", ".pth", ".bin", ".pkl")
 
 
@@ -42,19 +46,21 @@ class CheckpointInfo:
 
     Attributes:
         base: name of the base model's adapter.
-        config: of the joint UNet.
-        schedule: the noise schedule it was trained with.
+        config: of the joint network, of the adapter's `config_type`.
+        process: the noise law it was trained with.
         resolution: (H, W) in pixels it was trained at; frames, fps: of its clips.
         point_range: how its point half encodes (u, v, depth).
         stage: "initial" (converted, untrained), "augment" (stage 1) or "regularize" (stage 2); step: of that stage.
         configs: `config.json` of the encoders the file holds, by part name; "image_processor": of the image's CLIP.
         training: what the trainer wants remembered (loss weights, data fingerprint), not interpreted here.
         version, revision: of the pointvid that wrote it.
+        latent: the space it works in; None: the adapter's.
+        sampling: how it is best sampled; None: as the base is.
     """
 
     base: str
-    config: JointConfig
-    schedule: Schedule
+    config: Any
+    process: Process
     resolution: tuple[int, int]
     frames: int
     fps: float
@@ -65,11 +71,19 @@ class CheckpointInfo:
     training: dict[str, Any] = field(default_factory=dict)
     version: str = __version__
     revision: str = field(default_factory=git_revision)
+    latent: LatentSpace | None = None
+    sampling: Sampling | None = None
 
     def __post_init__(self) -> None:
-        base_model(self.base)
+        adapter = base_model(self.base)
         if self.stage not in STAGES:
             raise PointVidError(f"checkpoint: stage is {self.stage!r}, expected one of {STAGES}")
+        own = {
+            "latent": self.latent or adapter.latent_space(self.config, self.configs),
+            "sampling": self.sampling or adapter.sampling,
+        }
+        for name, value in own.items():
+            object.__setattr__(self, name, value)
 
     def replace(self, **changes: object) -> CheckpointInfo:
         """A copy with some fields changed."""
@@ -84,11 +98,17 @@ class CheckpointInfo:
             )
 
     def to_metadata(self) -> dict[str, str]:
-        """One JSON value a field, under "pointvid.<field>"."""
+        """One JSON value a field, "pointvid.<field>"; `latent` and `sampling` only where they are not the base's."""
+        adapter = base_model(self.base)
         values = {f.name: getattr(self, f.name) for f in fields(self)}
-        values["config"] = json.loads(self.config.to_json())
-        values["schedule"] = self.schedule.to_diffusers()
+        latent, sampling = values.pop("latent"), values.pop("sampling")
+        values["config"] = self.config.to_dict()
+        values["schedule"] = values.pop("process").to_diffusers()
         values["point_range"] = self.point_range.to_dict()
+        if latent != adapter.latent_space(self.config, self.configs):
+            values["latent"] = latent.to_dict()
+        if sampling != adapter.sampling:
+            values["sampling"] = asdict(sampling)
         return {_KEY + "format": str(FORMAT), **{_KEY + name: json.dumps(value) for name, value in values.items()}}
 
     @classmethod
@@ -103,21 +123,27 @@ class CheckpointInfo:
             raise PointVidError(
                 f"{name}: format is {metadata.get(_KEY + 'format')}, this pointvid reads {FORMAT}; update pointvid"
             )
-        expected = {f.name for f in fields(cls)}
-        missing, unknown = sorted(expected - set(found)), sorted(set(found) - expected)
+        known = {"schedule" if f.name == "process" else f.name for f in fields(cls)}
+        missing, unknown = sorted(known - _OPTIONAL - set(found)), sorted(set(found) - known)
         if missing or unknown:
             raise PointVidError(
                 f"{name}: metadata lacks {missing}, has unknown {unknown}; update pointvid or convert again"
             )
         try:
             values = {key: json.loads(value) for key, value in found.items()}
-            values["config"] = JointConfig.from_json(found["config"])
-            values["schedule"] = Schedule.from_diffusers(values["schedule"])
+            adapter = base_model(values["base"])
+            values["config"] = adapter.config_type.from_dict(values["config"])
+            values["process"] = process_from_diffusers(values.pop("schedule"))
             values["point_range"] = PointRange.from_dict(values["point_range"])
+            if "latent" in values:
+                values["latent"] = LatentSpace.from_dict(values["latent"])
+            elif rows := values["training"].get("latent_rgb_factors"):  # where files up to 0.2 may have them
+                latent = adapter.latent_space(values["config"], values["configs"])
+                values["latent"] = replace(latent, rgb_factors=tuple(tuple(row) for row in rows))
+            if "sampling" in values:
+                values["sampling"] = Sampling(**values["sampling"])
             height, width = values["resolution"]
-        except (json.JSONDecodeError, TypeError, ValueError) as error:
-            if isinstance(error, PointVidError):
-                raise
+        except (AttributeError, TypeError, ValueError) as error:
             raise PointVidError(f"{name}: metadata cannot be read ({error}), expected what pointvid wrote") from error
         return cls(**{**values, "resolution": (int(height), int(width))})
 
@@ -128,35 +154,36 @@ class Checkpoint:
 
     Attributes:
         info: its metadata.
-        unet: state dict of `JointUNet(info.config)`.
+        weights: state dict of the joint network, `base_model(info.base).build(info.config)`.
         parts: state dicts of the encoders an all-in-one file holds, by the names of PART_PREFIXES, keys without prefix
             as published; "tokenizer" maps file names to uint8 tensors of their bytes.
     """
 
     info: CheckpointInfo
-    unet: dict[str, Tensor]
+    weights: dict[str, Tensor]
     parts: dict[str, dict[str, Tensor]] = field(default_factory=dict)
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: str | PathLike) -> None:
-    """Write the file, whole or not at all. Without parts the UNet's keys are bare, else every part has its prefix.
+    """Write the file, whole or not at all. Without parts the network's keys are bare, else every part has its prefix.
 
     Raises:
-        PointVidError: the UNet's tensors are not those of the config; unknown parts; nothing can be written there.
+        PointVidError: the network's tensors are not those of the config; unknown parts; nothing can be written there.
     """
     path = Path(path)
     if path.suffix != ".safetensors":
         raise PointVidError(f"checkpoint: cannot write {path.name}, expected a name ending in .safetensors")
-    check_keys(checkpoint.unet, JointUNet(checkpoint.info.config, device="meta"), "checkpoint")
+    info = checkpoint.info
+    check_shapes(checkpoint.weights, base_model(info.base).shapes(info.config), "checkpoint")
     unknown = sorted(set(checkpoint.parts) - set(PART_PREFIXES))
     if unknown:
         raise PointVidError(f"checkpoint: parts {unknown} are unknown, expected some of {list(PART_PREFIXES)}")
-    tensors = {(UNET_PREFIX if checkpoint.parts else "") + key: value for key, value in checkpoint.unet.items()}
+    tensors = {(NETWORK_PREFIX if checkpoint.parts else "") + key: value for key, value in checkpoint.weights.items()}
     for name, part in checkpoint.parts.items():
         tensors |= {PART_PREFIXES[name] + key: value for key, value in part.items()}
     with atomic_path(path) as temporary:
         plain = {key: value.detach().to("cpu").contiguous() for key, value in tensors.items()}
-        save_file(plain, temporary, metadata={"format": "pt", **checkpoint.info.to_metadata()})
+        save_file(plain, temporary, metadata={"format": "pt", **info.to_metadata()})
 
 
 def load_info(path: str | PathLike) -> CheckpointInfo:
@@ -187,9 +214,9 @@ def load_checkpoint(
         info = _info(name, file)
         keys = list(file.keys())
         _refuse_fp8(name, file, keys)
-        prefixes = {"unet": UNET_PREFIX, **PART_PREFIXES}
-        if not any(key.startswith(UNET_PREFIX) for key in keys):
-            prefixes = {"unet": ""}
+        prefixes = {_NETWORK: NETWORK_PREFIX, **PART_PREFIXES}
+        if not any(key.startswith(NETWORK_PREFIX) for key in keys):
+            prefixes = {_NETWORK: ""}
         groups: dict[str, dict[str, Tensor]] = {part: {} for part in prefixes}
         unknown = []
         for key in keys:
@@ -202,9 +229,9 @@ def load_checkpoint(
             groups[part][key.removeprefix(prefixes[part])] = value.to(device, wanted)
         if unknown:
             raise PointVidError(f"{name}: {len(unknown)} unknown: {', '.join(sorted(unknown)[:8])}")
-        unet = groups.pop("unet")
-        check_keys(unet, JointUNet(info.config, device="meta"), name)
-        return Checkpoint(info, unet, {part: group for part, group in groups.items() if group})
+        weights = groups.pop(_NETWORK)
+        check_shapes(weights, base_model(info.base).shapes(info.config), name)
+        return Checkpoint(info, weights, {part: group for part, group in groups.items() if group})
 
     return _opened(path, read)
 
@@ -241,7 +268,7 @@ def _info(name: str, file: Any) -> CheckpointInfo:
     metadata = file.metadata() or {}
     if _KEY + "format" in metadata:
         return CheckpointInfo.from_metadata(metadata, name)
-    if any(key.endswith("conv_in.weight") or "input_blocks.0.0.weight" in key for key in file.keys()):  # noqa: SIM118
+    if any(adapter.recognises(list(file.keys())) for adapter in base_models()):
         raise PointVidError(
             f"{name}: is a model without points, expected a joint checkpoint; `pointvid convert` makes one of it"
         )

@@ -1,6 +1,6 @@
 """Guidance that uses the points: inner guidance (VideoJAM, arXiv 2502.02492) and training-free rigidity guidance.
 
-Pure functions over tensors and denoisers; nodes wrap them as patches of a host's MODEL.
+Pure functions over tensors and denoisers: the generator wraps a network in them, nodes patch a host's MODEL with them.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from ..camera import Camera
-from ..points.losses import RigidityGraph, rigidity_graph, rigidity_loss
 from ..points.point_range import PointRange
-from .bases.base import Conditions, FrameCodec, decode_video_in_little_memory, join, split
-from .process import Schedule
-from .sampling import Denoise
+from ..points.rigidity import RigidityGraph, rigidity_graph, rigidity_loss
+from .conditions import Conditions
+from .latents import join, split
+from .process import Process
+from .sampling import Denoise, Network
 
 PointDecoder = Callable[[Tensor], tuple[Tensor, Tensor]]
 """Point latent [B,C,T,h,w] -> points [B,T,H,W,3], differentiably, in the space that should stay rigid; bool [B,H,W]:
@@ -26,6 +27,11 @@ def without_points(x: Tensor) -> Tensor:
     """The joint latent [B,2C,T,h,w] with its point half zeroed, as training's point dropout shows it."""
     video, points = split(x)
     return join(video, torch.zeros_like(points))
+
+
+def blind(denoise: Denoise) -> Denoise:
+    """A denoiser that never sees its own points: the other half of every with/without comparison."""
+    return lambda x, t: denoise(without_points(x), t)
 
 
 def inner_guidance(full: Tensor, without_text: Tensor, no_points: Tensor, w1: float, w2: float) -> Tensor:
@@ -40,13 +46,14 @@ def inner_guidance(full: Tensor, without_text: Tensor, no_points: Tensor, w1: fl
 
 
 def inner_guided(
-    model: Callable[..., Tensor], positive: Conditions, negative: Conditions, w1: float = 5.0, w2: float = 3.0
+    network: Network, process: Process, positive: Conditions, negative: Conditions, w1: float = 5.0, w2: float = 3.0
 ) -> Denoise:
     """`sampling.guided` with inner guidance: three forwards in one batch. Needs a model trained with point dropout."""
     conditions = Conditions.cat([positive, negative, positive])
 
     def denoise(x: Tensor, t: Tensor) -> Tensor:
-        outputs = model(torch.cat((x, x, without_points(x))), torch.cat((t, t, t)), **conditions.inputs())
+        time = process.network_time(torch.cat((t, t, t)))
+        outputs = network(torch.cat((x, x, without_points(x))), time, **conditions)
         return inner_guidance(*outputs.chunk(3), w1, w2)
 
     return denoise
@@ -91,38 +98,41 @@ def rigidity_guidance(
 
 def rigidity_guided(
     denoise: Denoise,
-    schedule: Schedule,
+    process: Process,
     to_points: PointDecoder,
     strength: float = 1.0,
-    below: int = 700,
+    below: float = 700,
     graph: RigidityGraph | None = None,
 ) -> Denoise:
-    """A denoiser whose predicted x0 is moved by `rigidity_guidance` at t under `below`; before, x0 is too vague."""
+    """A denoiser whose predicted x0 is moved by `rigidity_guidance` where the network's time (1000 is noise alone) is
+    under `below`; before, x0 is too vague."""
 
     def guided(x: Tensor, t: Tensor) -> Tensor:
         output = denoise(x, t)
-        if int(t.max()) >= below:
+        if float(process.network_time(t).max()) >= below:
             return output
-        x0 = rigidity_guidance(schedule.x0_from(output, x, t), to_points, strength, graph)
-        return join(split(output)[0], split(schedule.output_from(x0, x, t))[1])
+        x0 = rigidity_guidance(process.x0_from(output, x, t), to_points, strength, graph)
+        return join(split(output)[0], split(process.output_from(x0, x, t))[1])
 
     return guided
 
 
 def point_decoder(
-    decode: FrameCodec, point_range: PointRange, camera: Camera, stride: int = 8, chunk: int = 2
+    decode: Callable[[Tensor], Tensor], point_range: PointRange, camera: Camera | None = None, stride: int = 1
 ) -> PointDecoder:
-    """Points in camera space, from the VAE's decoder.
+    """Points in camera space, from anything that makes point frames of point latents.
 
     Args:
-        decode: point latents [N,C,h,w] -> frames [N,3,H,W] in [-1,1]; `chunk` frames at a time, recomputed backward.
+        decode: [B,C,T',h,w] -> [B,3,T,H,W] in about [-1,1], differentiably: a codec, or a `point_probe.PointProbe`.
+        camera: of frames of that size; None: the default one.
         stride: every how many pixels a point is taken; rigidity does not need them all.
     """
 
     def to_points(latent: Tensor) -> tuple[Tensor, Tensor]:
-        frames = decode_video_in_little_memory(latent, decode, chunk).float().transpose(1, 2)
+        frames = decode(latent).float().transpose(1, 2)
         image_size = frames.shape[-2], frames.shape[-1]
         frames = frames[..., stride // 2 :: stride, stride // 2 :: stride]
-        return camera.unproject(point_range.decode_uvd(frames, image_size)), point_range.vote(frames.detach())
+        seen = camera or Camera.default(image_size)
+        return seen.unproject(point_range.decode_uvd(frames, image_size)), point_range.vote(frames.detach())
 
     return to_points

@@ -1,58 +1,177 @@
-"""The noise schedule a base model was trained with, and DDIM over it (arXiv 2010.02502).
+"""The noise law a base model was trained with: what a noisy latent is made of, and how one goes from noise to none.
 
-The same numbers as diffusers' DDIMScheduler at eta 0, as pure functions: nothing here remembers a sampling run.
+    x_t    = signal x0 + spread noise
+    output = a noise + b x0            a, b: epsilon 1, 0; v signal, -spread; flow 1, -1
+
+All else follows from these two lines, for diffusion and for rectified flow alike: x0 and noise are their solution, and
+a step is the same noise and x0 at the next level. That is DDIM at eta 0 (arXiv 2010.02502), and with signal 1 - s and
+spread s the Euler step of rectified flow, x + (s' - s) v (arXiv 2209.03003). Pure functions: nothing here remembers a
+sampling run.
 """
 
 from __future__ import annotations
 
-import json
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
 
 from ..errors import PointVidError
 
-PREDICTIONS = ("v_prediction", "epsilon")
-BETA_SCHEDULES = ("squaredcos_cap_v2", "scaled_linear", "linear")
-SPACINGS = ("leading", "trailing", "linspace")
+Prediction = Literal["epsilon", "v", "flow"]
+BetaSchedule = Literal["squaredcos_cap_v2", "scaled_linear", "linear"]
+Spacing = Literal["leading", "trailing", "linspace"]
+Level = int | float | Tensor
+"""How noisy: one number, or one a clip [B], in the units of the process."""
+
+_FLOW_CLASSES = ("FlowMatchEulerDiscreteScheduler", "FlowMatchHeunDiscreteScheduler")
+
+
+class Process(ABC):
+    """See the module. Levels are the process's own numbers: steps of a training schedule, or shares of noise."""
+
+    @property
+    @abstractmethod
+    def prediction(self) -> Prediction:
+        """What the denoiser's output is."""
+
+    @abstractmethod
+    def coefficients(self, t: Level, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Signal and spread at `t`, shaped to multiply `like` [B,...]."""
+
+    @abstractmethod
+    def levels(self, steps: int) -> list[Any]:
+        """The levels that `steps`-step sampling visits, descending, and the end: steps + 1 numbers.
+
+        Raises:
+            PointVidError: an impossible number of steps.
+        """
+
+    def intervals(self, steps: int) -> list[tuple[Any, Any]]:
+        """Where each step of `steps`-step sampling starts, and where it goes to."""
+        return list(pairwise(self.levels(steps)))
+
+    @abstractmethod
+    def draw(self, count: int) -> Tensor:
+        """Levels [count] as training meets them, on the CPU."""
+
+    @abstractmethod
+    def spread_out(self, count: int) -> Tensor:
+        """Levels [count] evenly over what training meets, always the same."""
+
+    @abstractmethod
+    def level_at(self, share: float) -> Any:
+        """The level at a share of the way from no noise (0) to noise alone (1)."""
+
+    @abstractmethod
+    def step_at(self, share: float, steps: int) -> int:
+        """Index of the first of `levels(steps)` to take from where `level_at(share)` is."""
+
+    @abstractmethod
+    def snr(self, t: Level) -> Tensor:
+        """Signal to noise ratio, (signal / spread)^2, float32."""
+
+    @abstractmethod
+    def signal_share(self, t: Level) -> Tensor:
+        """SNR / (1 + SNR), float32: how much of x_t is known, so how far to trust the x0 that is predicted there."""
+
+    @abstractmethod
+    def network_time(self, t: Level) -> Level:
+        """What the denoiser is told: 0 to about 1000."""
+
+    @abstractmethod
+    def to_diffusers(self) -> dict[str, Any]:
+        """The `scheduler_config.json` of an equal scheduler of diffusers."""
+
+    @abstractmethod
+    def describe(self) -> str:
+        """In a few words, for people."""
+
+    def add_noise(self, x0: Tensor, noise: Tensor, t: Level) -> Tensor:
+        """x_t of clean latents `x0` [B,...]."""
+        signal, spread = self.coefficients(t, x0)
+        return signal * x0 + spread * noise
+
+    def target(self, x0: Tensor, noise: Tensor, t: Level) -> Tensor:
+        """What the denoiser learns to predict at x_t."""
+        _, _, a, b, _ = self._law(t, x0)
+        return a * noise + b * x0
+
+    def x0_from(self, output: Tensor, x: Tensor, t: Level) -> Tensor:
+        """The clean latent that the denoiser's `output` at `x` = x_t implies."""
+        _, spread, a, _, determinant = self._law(t, x)
+        return (a * x - spread * output) / determinant
+
+    def noise_from(self, output: Tensor, x: Tensor, t: Level) -> Tensor:
+        """The noise that the denoiser's `output` at `x` = x_t implies."""
+        if self.prediction == "epsilon":
+            return output  # dividing by the signal again would only round
+        signal, _, _, b, determinant = self._law(t, x)
+        return (signal * output - b * x) / determinant
+
+    def output_from(self, x0: Tensor, x: Tensor, t: Level) -> Tensor:
+        """The denoiser's output that would imply `x0`: the inverse of `x0_from`, for guidance that edits x0."""
+        _, spread, a, _, determinant = self._law(t, x)
+        return (a * x - determinant * x0) / spread
+
+    def step(self, output: Tensor, x: Tensor, t: Level, next: Level) -> Tensor:
+        """x at level `next`, from x_t and the denoiser's output there."""
+        return self.add_noise(self.x0_from(output, x, t), self.noise_from(output, x, t), next)
+
+    def min_snr_weight(self, t: Tensor, gamma: float) -> Tensor:
+        """Weights [B] of a squared error of the output: x0's then counts min(SNR, gamma) (arXiv 2303.09556, 3.4)."""
+        snr = self.snr(t)
+        own = {"epsilon": lambda: snr, "v": lambda: snr + 1, "flow": lambda: (snr.sqrt() + 1).square()}
+        return snr.clamp(max=gamma) / own[self.prediction]()
+
+    def _law(self, t: Level, like: Tensor) -> tuple[Tensor, Tensor, Any, Any, Any]:
+        """Signal, spread, a, b of the module, and a signal - b spread; exact where it is 1 by identity."""
+        signal, spread = self.coefficients(t, like)
+        if self.prediction == "epsilon":
+            return signal, spread, 1, 0, signal
+        if self.prediction == "v":
+            return signal, spread, signal, -spread, 1
+        return signal, spread, 1, -1, 1
 
 
 @dataclass(frozen=True)
-class Schedule:
-    """x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) noise, t from 0 to num_train_timesteps - 1. Defaults: I2VGen-XL's.
+class Diffusion(Process):
+    """x_t = sqrt(abar_t) x0 + sqrt(1 - abar_t) noise, t from 0 to num_train_timesteps - 1; below 0 lies the end.
+
+    The numbers are those of diffusers' DDIMScheduler. Defaults: I2VGen-XL's.
 
     Attributes:
-        prediction_type: what the denoiser predicts: "v_prediction" (sqrt(abar) noise - sqrt(1-abar) x0) or "epsilon".
-        beta_schedule, beta_start, beta_end: one of BETA_SCHEDULES; the cosine one ignores start and end.
+        prediction_type: "v_prediction" or "epsilon".
+        beta_schedule, beta_start, beta_end: the cosine one ignores start and end.
         zero_terminal_snr: rescale so that the last step is pure noise (arXiv 2305.08891).
         timestep_spacing: which steps n-step sampling visits. "leading" is the published one: it starts at t=951 for 20
             steps and so leaks some of the latent's mean; "trailing" starts at the last step.
         steps_offset: added to leading timesteps.
-        set_alpha_to_one: whether the last DDIM step ends at abar = 1 or at abar of step 0.
+        set_alpha_to_one: whether the end is abar = 1, or abar of step 0.
         num_train_timesteps: length of the training schedule.
     """
 
-    prediction_type: str = "v_prediction"
-    beta_schedule: str = "squaredcos_cap_v2"
+    prediction_type: Literal["v_prediction", "epsilon"] = "v_prediction"
+    beta_schedule: BetaSchedule = "squaredcos_cap_v2"
     beta_start: float = 0.00085
     beta_end: float = 0.012
     zero_terminal_snr: bool = True
-    timestep_spacing: str = "leading"
+    timestep_spacing: Spacing = "leading"
     steps_offset: int = 1
     set_alpha_to_one: bool = True
     num_train_timesteps: int = 1000
 
     def __post_init__(self) -> None:
         for name, allowed in (
-            ("prediction_type", PREDICTIONS),
-            ("beta_schedule", BETA_SCHEDULES),
-            ("timestep_spacing", SPACINGS),
+            ("prediction_type", ("v_prediction", "epsilon")),
+            ("beta_schedule", get_args(BetaSchedule)),
+            ("timestep_spacing", get_args(Spacing)),
         ):
             if getattr(self, name) not in allowed:
                 raise PointVidError(f"schedule: {name} is {getattr(self, name)!r}, expected one of {allowed}")
@@ -63,7 +182,7 @@ class Schedule:
             )
 
     @classmethod
-    def from_diffusers(cls, config: Mapping[str, Any]) -> Schedule:
+    def from_diffusers(cls, config: Mapping[str, Any]) -> Diffusion:
         """Read a `scheduler_config.json`; missing keys have DDIMScheduler's defaults.
 
         Raises:
@@ -86,19 +205,19 @@ class Schedule:
         )
 
     def to_diffusers(self) -> dict[str, Any]:
-        """The `scheduler_config.json` of an equal DDIMScheduler."""
+        """Of a DDIMScheduler."""
         config = asdict(self)
         config["rescale_betas_zero_snr"] = config.pop("zero_terminal_snr")
         return {"_class_name": "DDIMScheduler", "clip_sample": False, **config}
 
-    def to_json(self) -> str:
-        """The text a checkpoint's metadata holds: a scheduler config."""
-        return json.dumps(self.to_diffusers())
+    def describe(self) -> str:
+        """Prediction, betas, spacing."""
+        return f"{self.prediction_type}, {self.beta_schedule}, {self.timestep_spacing}"
 
-    @classmethod
-    def from_json(cls, text: str) -> Schedule:
-        """Read `to_json`'s text."""
-        return cls.from_diffusers(json.loads(text))
+    @property
+    def prediction(self) -> Prediction:
+        """By its short name."""
+        return "v" if self.prediction_type == "v_prediction" else "epsilon"
 
     @cached_property
     def alphas_cumprod(self) -> Tensor:
@@ -119,12 +238,8 @@ class Schedule:
         # Back through the betas, as trained: the product of float32 ratios, not the square itself.
         return torch.cumprod(torch.cat((signal[:1] ** 2, signal[1:] ** 2 / signal[:-1] ** 2)), 0)
 
-    def timesteps(self, steps: int) -> list[int]:
-        """The timesteps that `steps`-step sampling visits, descending.
-
-        Raises:
-            PointVidError: fewer than 1 step, or more than the schedule has.
-        """
+    def levels(self, steps: int) -> list[int]:
+        """By the schedule's spacing; the end is -1."""
         count = self.num_train_timesteps
         if not 1 <= steps <= count:
             raise PointVidError(f"steps is {steps}, expected 1 to {count}")
@@ -136,61 +251,158 @@ class Schedule:
             chosen = [round(t) for t in torch.linspace(0, count - 1, steps, dtype=torch.float64).tolist()][::-1]
         if chosen[0] >= count:
             raise PointVidError(f"steps is {steps}: leading spacing would start at t={chosen[0]}, expected fewer steps")
-        return chosen
+        return [*chosen, -1]
 
-    def previous(self, t: int, steps: int) -> int:
-        """The timestep that a step of `steps`-step DDIM goes to from `t`; negative after the last one."""
-        return t - self.num_train_timesteps // steps
+    def intervals(self, steps: int) -> list[tuple[int, int]]:
+        """As DDIMScheduler has it: every step goes the same way down, also where the spacing is not quite even."""
+        way = self.num_train_timesteps // steps
+        return [(t, max(t - way, -1)) for t in self.levels(steps)[:-1]]
 
-    def coefficients(self, t: int | Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
-        """sqrt(abar_t) and sqrt(1 - abar_t), shaped to multiply `like` [B,...]; `t` is one number or [B]."""
-        t = torch.as_tensor(t)
-        alpha = self.alphas_cumprod[t.cpu()].to(like.device)
-        shape = (-1, *[1] * (like.ndim - 1)) if t.ndim else ()
+    def draw(self, count: int) -> Tensor:
+        """Every step alike."""
+        return torch.randint(0, self.num_train_timesteps, (count,))
+
+    def spread_out(self, count: int) -> Tensor:
+        """The middles of `count` equal parts of the schedule."""
+        return ((torch.arange(count) + 0.5) / count * self.num_train_timesteps).long()
+
+    def level_at(self, share: float) -> int:
+        """A share of the training steps."""
+        return min(int(share * self.num_train_timesteps), self.num_train_timesteps - 1)
+
+    def step_at(self, share: float, steps: int) -> int:
+        """A share of the sampling steps."""
+        return min(round((1 - share) * steps), steps - 1)
+
+    def coefficients(self, t: Level, like: Tensor) -> tuple[Tensor, Tensor]:
+        """sqrt(abar_t) and sqrt(1 - abar_t)."""
+        alpha = self.signal_share(t).to(like.device)
+        shape = (-1, *[1] * (like.ndim - 1)) if alpha.ndim else ()
         return alpha.sqrt().to(like.dtype).reshape(shape), (1 - alpha).sqrt().to(like.dtype).reshape(shape)
 
-    def snr(self, t: int | Tensor) -> Tensor:
-        """Signal to noise ratio abar / (1 - abar), float32."""
-        alpha = self.alphas_cumprod[torch.as_tensor(t).cpu()]
+    def signal_share(self, t: Level) -> Tensor:
+        """abar_t; between two steps, linear."""
+        t, table = torch.as_tensor(t).cpu(), self.alphas_cumprod
+        end = 1.0 if self.set_alpha_to_one else table[0]
+        below = t.floor().long().clamp(0, len(table) - 1) if t.is_floating_point() else t.clamp(min=0)
+        alpha = table[below]
+        if t.is_floating_point():
+            alpha = torch.lerp(alpha, table[(below + 1).clamp(max=len(table) - 1)], (t - below).clamp(0, 1).float())
+        return torch.where(t < 0, end, alpha)
+
+    def snr(self, t: Level) -> Tensor:
+        """abar / (1 - abar)."""
+        alpha = self.signal_share(t)
         return alpha / (1 - alpha)
 
-    def add_noise(self, x0: Tensor, noise: Tensor, t: int | Tensor) -> Tensor:
-        """x_t of clean latents `x0` [B,...]; `t` is one number or [B]."""
-        signal, spread = self.coefficients(t, x0)
-        return signal * x0 + spread * noise
+    def network_time(self, t: Level) -> Level:
+        """The step itself."""
+        return t
 
-    def target(self, x0: Tensor, noise: Tensor, t: int | Tensor) -> Tensor:
-        """What the denoiser learns to predict at x_t."""
-        if self.prediction_type == "epsilon":
-            return noise
-        signal, spread = self.coefficients(t, x0)
-        return signal * noise - spread * x0
 
-    def x0_from(self, output: Tensor, x: Tensor, t: int | Tensor) -> Tensor:
-        """The clean latent that the denoiser's `output` at `x` = x_t implies."""
-        signal, spread = self.coefficients(t, x)
-        if self.prediction_type == "epsilon":
-            return (x - spread * output) / signal
-        return signal * x - spread * output
+@dataclass(frozen=True)
+class Flow(Process):
+    """Rectified flow: x_s = (1 - s) x0 + s noise, the output is noise - x0; s from 0 to 1, 0 is the end.
 
-    def noise_from(self, output: Tensor, x: Tensor, t: int | Tensor) -> Tensor:
-        """The noise that the denoiser's `output` at `x` = x_t implies."""
-        if self.prediction_type == "epsilon":
-            return output
-        signal, spread = self.coefficients(t, x)
-        return signal * output + spread * x
+    Attributes:
+        shift: s = shift u / (1 + (shift - 1) u) for evenly spaced u: above 1, more steps are spent on much noise.
+        uniform_share: of the levels that training draws, how many are even in s; the others are a shifted sigmoid of a
+            normal variable (arXiv 2403.03206), which visits little noise, where positions are decided, too seldom.
+        num_train_timesteps: what the denoiser is told at s = 1.
+    """
 
-    def output_from(self, x0: Tensor, x: Tensor, t: int | Tensor) -> Tensor:
-        """The denoiser's output that would imply `x0`: the inverse of `x0_from`, for guidance that edits x0."""
-        signal, spread = self.coefficients(t, x)
-        if self.prediction_type == "epsilon":
-            return (x - signal * x0) / spread
-        return (signal * x - x0) / spread
+    shift: float = 1.0
+    uniform_share: float = 0.15
+    num_train_timesteps: int = 1000
 
-    def ddim_step(self, output: Tensor, x: Tensor, t: int, previous: int) -> Tensor:
-        """x at timestep `previous` (negative: the end) from x_t and the denoiser's output there; eta is 0."""
-        x0, noise = self.x0_from(output, x, t), self.noise_from(output, x, t)
-        if previous < 0 and self.set_alpha_to_one:
-            return x0
-        signal, spread = self.coefficients(max(previous, 0), x)
-        return signal * x0 + spread * noise
+    def __post_init__(self) -> None:
+        if not 0 < self.shift < math.inf or not 0 <= self.uniform_share <= 1:
+            raise PointVidError(
+                f"flow: shift is {self.shift}, uniform_share is {self.uniform_share}; expected shift above 0, a share "
+                "from 0 to 1"
+            )
+
+    @classmethod
+    def from_diffusers(cls, config: Mapping[str, Any]) -> Flow:
+        """Read a `scheduler_config.json` of a flow scheduler.
+
+        Raises:
+            PointVidError: a shift that depends on the clip's size.
+        """
+        if config.get("use_dynamic_shifting", False):
+            raise PointVidError("schedule: use_dynamic_shifting is on, expected a flow scheduler with a fixed shift")
+        shift = config.get("flow_shift", config.get("shift", 1.0))
+        share = config.get("uniform_share", cls.uniform_share)
+        return cls(float(shift), float(share), config.get("num_train_timesteps", 1000))
+
+    def to_diffusers(self) -> dict[str, Any]:
+        """Of a FlowMatchEulerDiscreteScheduler."""
+        return {"_class_name": _FLOW_CLASSES[0], **asdict(self)}
+
+    def describe(self) -> str:
+        """Its shift."""
+        return f"flow, shift {self.shift:g}"
+
+    @property
+    def prediction(self) -> Prediction:
+        """Always the velocity."""
+        return "flow"
+
+    def levels(self, steps: int) -> list[float]:
+        """Even in u, shifted; the end is 0."""
+        if steps < 1:
+            raise PointVidError(f"steps is {steps}, expected at least 1")
+        return [self.shifted(1 - k / steps) for k in range(steps)] + [0.0]
+
+    def shifted(self, u: Any) -> Any:
+        """s of u, a number or a tensor."""
+        return self.shift * u / (1 + (self.shift - 1) * u)
+
+    def draw(self, count: int) -> Tensor:
+        """See `uniform_share`."""
+        bell = self.shifted(torch.randn(count).sigmoid())
+        return torch.where(torch.rand(count) < self.uniform_share, torch.rand(count), bell)
+
+    def spread_out(self, count: int) -> Tensor:
+        """The middles of `count` equal parts of u."""
+        return self.shifted((torch.arange(count) + 0.5) / count)
+
+    def level_at(self, share: float) -> float:
+        """The share of noise itself."""
+        return share
+
+    def step_at(self, share: float, steps: int) -> int:
+        """The first level with no more noise than that."""
+        return next((i for i, s in enumerate(self.levels(steps)[:-1]) if s <= share), steps - 1)
+
+    def coefficients(self, t: Level, like: Tensor) -> tuple[Tensor, Tensor]:
+        """1 - s and s."""
+        s = torch.as_tensor(t, dtype=torch.float32).to(like.device)
+        shape = (-1, *[1] * (like.ndim - 1)) if s.ndim else ()
+        return (1 - s).to(like.dtype).reshape(shape), s.to(like.dtype).reshape(shape)
+
+    def snr(self, t: Level) -> Tensor:
+        """((1 - s) / s)^2."""
+        s = torch.as_tensor(t, dtype=torch.float32)
+        return ((1 - s) / s).square()
+
+    def signal_share(self, t: Level) -> Tensor:
+        """(1 - s)^2 / ((1 - s)^2 + s^2)."""
+        s = torch.as_tensor(t, dtype=torch.float32)
+        return (1 - s).square() / ((1 - s).square() + s.square())
+
+    def network_time(self, t: Level) -> Level:
+        """1000 s."""
+        return self.num_train_timesteps * t
+
+
+def process_from_diffusers(config: Mapping[str, Any]) -> Process:
+    """The process of a `scheduler_config.json`: flow where its class or its settings say so, diffusion otherwise.
+
+    Raises:
+        PointVidError: a setting that is not supported.
+    """
+    flows = config.get("use_flow_sigmas", False) or config.get("prediction_type") == "flow_prediction"
+    if config.get("_class_name") in _FLOW_CLASSES or flows:
+        return Flow.from_diffusers(config)
+    return Diffusion.from_diffusers(config)

@@ -3,51 +3,17 @@
 from __future__ import annotations
 
 import base64
-import html
-import json
 import os
 import re
 from pathlib import Path
 
 from ..errors import PointVidError
-from ..files.atomic import atomic_path
+from ..report.page import data_url, render, write_page
 from ..tracks import PointTracks
 from .viewer_data import viewer_bytes
 
+_TEMPLATE = Path(__file__).with_name("viewer_page.html")
 _IMPORT = re.compile(r'(\bfrom\s+|\bimport\s+)"\./([\w.]+\.mjs)"')
-
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-html, body {{ height: 100%; margin: 0; background: #15161a; color: #dcdee3; font: 13px/1.4 system-ui, sans-serif; }}
-body {{ display: flex; flex-direction: column; }}
-h1 {{ font-size: 13px; font-weight: 600; margin: 0; padding: 7px 12px; border-bottom: 1px solid #26282e; }}
-main {{ flex: 1; min-height: 0; }}
-</style>
-<script type="importmap">{modules}</script>
-</head>
-<body>
-<h1>{title}</h1>
-<main id="viewer"><noscript>This page needs JavaScript to draw the point cloud.</noscript></main>
-<script type="text/plain" id="data">{data}</script>
-<script type="module">
-import {{ createViewer }} from "pointvid/viewer.mjs";
-const viewer = createViewer(document.getElementById("viewer"), {{ locale: navigator.language }});
-const element = document.getElementById("data");
-const text = atob(element.textContent);
-element.remove();
-const bytes = new Uint8Array(text.length);
-for (let i = 0; i < bytes.length; i++) bytes[i] = text.charCodeAt(i);
-viewer.load(bytes.buffer);
-globalThis.pointvidViewer = viewer;
-</script>
-</body>
-</html>
-"""
 
 
 def write_html(
@@ -72,22 +38,12 @@ def write_html(
     Raises:
         PointVidError: as `viewer_bytes`; or the installation lacks the viewer's files.
     """
-    page = html_page(viewer_bytes(tracks, video, compare, title=title, **options), title)
-    with atomic_path(path) as temporary:
-        temporary.write_text(page, encoding="utf-8", newline="\n")
+    write_page(path, _TEMPLATE, **_values(viewer_bytes(tracks, video, compare, title=title, **options), title))
 
 
 def html_page(data: bytes, title: str = "PointVid") -> str:
-    """The page around the bytes of a .pvt file.
-
-    Modules cannot be fetched from a page on disk, so an import map names each one by a data URL; relative imports
-    between them become the map's names.
-    """
-    urls = {
-        f"pointvid/{module.name}": "data:text/javascript;base64," + _base64(_bundled(module).encode())
-        for module in sorted(viewer_folder().glob("*.mjs"))
-    }
-    return _PAGE.format(title=html.escape(title), modules=json.dumps({"imports": urls}), data=_base64(data))
+    """The page around the bytes of a .pvt file."""
+    return render(_TEMPLATE, **_values(data, title))
 
 
 def viewer_folder() -> Path:
@@ -102,9 +58,18 @@ def viewer_folder() -> Path:
     )
 
 
+def _values(data: bytes, title: str) -> dict[str, object]:
+    """What the template shows.
+
+    Modules cannot be fetched from a page on disk, so an import map names each one by a data URL; relative imports
+    between them become the map's names.
+    """
+    urls = {
+        f"pointvid/{module.name}": data_url(_bundled(module).encode(), "text/javascript")
+        for module in sorted(viewer_folder().glob("*.mjs"))
+    }
+    return {"title": title, "modules": {"imports": urls}, "data": base64.b64encode(data).decode("ascii")}
+
+
 def _bundled(module: Path) -> str:
     return _IMPORT.sub(r'\1"pointvid/\2"', module.read_text(encoding="utf-8"))
-
-
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")

@@ -14,11 +14,11 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from PIL import Image
-from scipy.spatial import cKDTree
 from torch import Tensor
 
 from ..errors import PointVidError
 from ..files.atomic import atomic_path
+from ..points.rigidity import point_rigidity
 from ..progress import Progress, silent
 from ..tracks import PointTracks
 
@@ -124,7 +124,7 @@ def _pack_set(tracks: PointTracks, name: str, max_points: int, sections: _Sectio
         valid = np.isfinite(uvd).all(-1) & (depth > 0)
         valid &= (np.abs(u - width / 2) <= FAR_OUTSIDE * width) & (np.abs(v - height / 2) <= FAR_OUTSIDE * height)
     xyz = tracks.camera.unproject(tracks.uvd).numpy()
-    rigidity = rigidity_error(xyz, valid, None if tracks.object_id is None else tracks.object_id.numpy())
+    rigidity = point_rigidity(xyz, valid, None if tracks.object_id is None else tracks.object_id.numpy())
 
     coordinates = np.stack((u, v, np.log(np.where(valid, depth, 1.0))), -1)
     low = coordinates[valid].min(0) if valid.any() else np.zeros(3)
@@ -162,46 +162,6 @@ def _pack_set(tracks: PointTracks, name: str, max_points: int, sections: _Sectio
     if tracks.object_id is not None:
         entry["object"] = sections.add(tracks.object_id.numpy().astype("<i4").tobytes())
     return entry
-
-
-def rigidity_error(xyz: np.ndarray, valid: np.ndarray, object_id: np.ndarray | None = None, k: int = 8) -> np.ndarray:
-    """How much each point's distances to its neighbours changed since frame 0: the per-point root of L_rigid (Eq. 2).
-
-    Args:
-        xyz: float [T, N, 3].
-        valid: bool [T, N], the samples that may be used.
-        object_id: int [N]; neighbours are looked for in the same object only.
-        k: neighbours in frame 0.
-
-    Returns:
-        float32 [T, N]: sqrt(mean over neighbours j of (dist_t(i,j) - dist_0(i,j))^2), in the unit of xyz; 0 where
-        there is nothing to compare.
-    """
-    frames, points = valid.shape
-    error = np.zeros((frames, points), np.float32)
-    groups = np.zeros(points, np.int32) if object_id is None else object_id
-    for group in np.unique(groups[valid[0]]):
-        member = np.flatnonzero(valid[0] & (groups == group))
-        if len(member) < 2:
-            continue
-        near = min(k, len(member) - 1)
-        _, found = cKDTree(xyz[0, member]).query(xyz[0, member], k=near + 1)
-        neighbour = member[_without_self(found)]
-        rest = np.linalg.norm(xyz[0, member, None] - xyz[0, neighbour], axis=-1)
-        for t in range(1, frames):
-            usable = valid[t, member, None] & valid[t, neighbour]
-            with np.errstate(invalid="ignore", over="ignore"):
-                change = np.linalg.norm(xyz[t, member, None] - xyz[t, neighbour], axis=-1) - rest
-            square = np.where(usable, change, 0) ** 2
-            error[t, member] = np.sqrt(square.sum(1) / np.maximum(usable.sum(1), 1))
-    return error
-
-
-def _without_self(found: np.ndarray) -> np.ndarray:
-    """Drop each row's own index from a k+1 query; among coincident points it may be missing, then the last goes."""
-    own = found == np.arange(len(found))[:, None]
-    own[~own.any(1), -1] = True
-    return found[~own].reshape(len(found), -1)
 
 
 def _statistics(xyz: np.ndarray, valid: np.ndarray, rigidity: np.ndarray, fps: float) -> dict:

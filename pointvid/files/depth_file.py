@@ -1,4 +1,4 @@
-"""Reading depth maps from npz, npy or a folder of 16-bit PNGs."""
+"""Reading depth, and the camera where the file knows it, from npz, npy or a folder of 16-bit PNGs."""
 
 from __future__ import annotations
 
@@ -9,27 +9,29 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
 
 from ..camera import Camera
+from ..depth import Depth
 from ..errors import PointVidError
 from ..framing import Framing
 
 METRES_PER_PNG_STEP = 0.001
 
 
-def read_depth(path: str | os.PathLike, frames: int, framing: Framing, first_frame: int = 0) -> Tensor:
+def read_depth(path: str | os.PathLike, frames: int, framing: Framing, first_frame: int = 0, every: int = 1) -> Depth:
     """Depth along the camera's axis for each frame of a clip.
 
     Args:
         path: npy, or npz with an array named `depth` (or one array only), float metres [T, H, W]; or a folder of 16-bit
-            PNGs in millimetres, one a frame, in the order of their names.
+            PNGs in millimetres, one a frame, in the order of their names. An npz may name the camera in `intrinsics`
+            (fx, fy, cx, cy, pixels of the clip file).
         frames: T of the clip.
         framing: the clip's: depth must have the size of the clip's file and is framed as the clip is.
         first_frame: the clip's first frame in its file. Depth holds a map for every frame of the file, or exactly
             `frames` maps, which are then the clip's.
+        every: only every n-th of those maps is kept.
     Returns:
-        float32 [T, H, W], finite and above 0.
+        float32 maps, finite and above 0, metric; the camera framed as the clip is.
     Raises:
         PointVidError: unreadable, too few frames, another size, or values that are no depth.
     """
@@ -52,16 +54,12 @@ def read_depth(path: str | os.PathLike, frames: int, framing: Framing, first_fra
             f"{path}: {wrong.sum()} of {wrong.size} depth values are NaN, infinite or not above 0, "
             "expected metres above 0 everywhere; fill the holes first"
         )
-    return framing.nearest(torch.from_numpy(np.array(depth, dtype=np.float32)))
+    maps = framing.nearest(torch.from_numpy(np.array(depth, dtype=np.float32)))
+    return Depth(maps[::every], "metric", _camera(path, framing))
 
 
-def read_intrinsics(path: str | os.PathLike, framing: Framing) -> Camera | None:
-    """The camera that an npz of depth names in `intrinsics` (fx, fy, cx, cy, pixels of the clip file), framed; or None.
-
-    Raises:
-        PointVidError: four numbers are expected and something else is there.
-    """
-    if Path(path).suffix.lower() != ".npz":
+def _camera(path: Path, framing: Framing) -> Camera | None:
+    if path.is_dir() or path.suffix.lower() != ".npz":
         return None
     with np.load(path, allow_pickle=False) as archive:
         if "intrinsics" not in archive.files:
@@ -84,8 +82,6 @@ def _read_array(path: Path) -> np.ndarray:
                     raise PointVidError(f"{path} holds {archive.files}, expected an array named 'depth'")
                 array = archive[name]
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        if isinstance(error, PointVidError):
-            raise
         raise PointVidError(
             f"{path} cannot be read as depth, expected .npz or .npy of float metres [T, H, W] or a folder of PNGs"
         ) from error

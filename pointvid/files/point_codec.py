@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import PointVidError
+from ..point_map import UNKNOWN
 
 VERSION = 1
 PIXEL_STEP = 1 / 64
@@ -27,12 +28,13 @@ _HEADER = struct.Struct("<8sHIIIBB")
 _MAGIC = b"PVPOINTS"
 
 
-def encode_points(points: Tensor, mask: Tensor, object_map: Tensor | None = None) -> bytes:
-    """float32 [T, H, W, 3] of (u, v, depth), bool [H, W] and perhaps int32 [H, W] to bytes.
+def encode_points(points: Tensor, objects: Tensor) -> bytes:
+    """float32 [T, H, W, 3] of (u, v, depth) and int32 [H, W], as `PointMap` has them, to bytes.
 
     Raises:
         PointVidError: a foreground point is not finite, has no positive depth, or lies beyond 2^40 pixels.
     """
+    mask = objects != 0
     frames, height, width, _ = points.shape
     values = points[:, mask].detach().cpu().double().numpy()
     bad = ~(np.isfinite(values).all(-1) & (values[..., 2] > 0) & (np.abs(values[..., :2]) < FARTHEST).all(-1))
@@ -50,16 +52,17 @@ def encode_points(points: Tensor, mask: Tensor, object_map: Tensor | None = None
     whole = whole.astype(np.int64)
     planes = _to_planes(_differences(whole))
     sections = [np.packbits(inside).tobytes()]
-    if object_map is not None:
-        sections.append(object_map.cpu().numpy().astype("<i4").tobytes())
+    has_objects = bool((mask & (objects != UNKNOWN)).any())
+    if has_objects:
+        sections.append(objects.cpu().numpy().astype("<i4").tobytes())
     sections.append(planes.tobytes())
-    header = _HEADER.pack(_MAGIC, VERSION, frames, height, width, len(planes), object_map is not None)
+    header = _HEADER.pack(_MAGIC, VERSION, frames, height, width, len(planes), has_objects)
     packed = [zlib.compress(section, 6) for section in sections]
     return header + b"".join(struct.pack("<I", len(section)) + section for section in packed)
 
 
-def decode_points(data: bytes, name: str = "points") -> tuple[Tensor, Tensor, Tensor | None]:
-    """points float32 [T, H, W, 3], mask bool [H, W], object_map int32 [H, W] or None.
+def decode_points(data: bytes, name: str = "points") -> tuple[Tensor, Tensor]:
+    """points float32 [T, H, W, 3] and objects int32 [H, W].
 
     Raises:
         PointVidError: damaged, cut short, or of a newer version.
@@ -73,14 +76,13 @@ def decode_points(data: bytes, name: str = "points") -> tuple[Tensor, Tensor, Te
         at, pixels = _HEADER.size, height * width
         bits, at = _section(data, at, -(-pixels // 8))
         inside = np.unpackbits(np.frombuffer(bits, np.uint8), count=pixels).astype(bool).reshape(height, width)
-        object_map = None
+        objects = np.where(inside, UNKNOWN, 0).astype(np.int32)
         if has_objects:
             ids, at = _section(data, at, 4 * pixels)
-            object_map = torch.from_numpy(np.frombuffer(ids, "<i4").astype(np.int32).reshape(height, width))
+            ids = np.frombuffer(ids, "<i4").reshape(height, width)
+            objects = np.where(inside & (ids != 0), ids, objects).astype(np.int32)  # other writers' ids may spill over
         count = int(inside.sum())
         raw, at = _section(data, at, depth * frames * count * 3)
-    except PointVidError:
-        raise
     except (struct.error, zlib.error, ValueError) as error:
         raise PointVidError(f"{name} is damaged or cut short ({error}); expected PointVid's point data") from error
     planes = np.frombuffer(raw, np.uint8).reshape(depth, 3, frames, count)
@@ -92,7 +94,7 @@ def decode_points(data: bytes, name: str = "points") -> tuple[Tensor, Tensor, Te
     values[..., 2] = np.exp(log_d * LOG_DEPTH_STEP)
     points = np.zeros((frames, height, width, 3), np.float32)
     points[:, inside] = values
-    return torch.from_numpy(points), torch.from_numpy(inside), object_map
+    return torch.from_numpy(points), torch.from_numpy(objects)
 
 
 def _own_steps(inside: NDArray) -> tuple[NDArray, NDArray]:

@@ -40,12 +40,12 @@ class Sample:
 
     Attributes:
         video: uint8 [T, H, W, 3], RGB.
-        point_map: of the same T, H and W; its camera, depth unit and fps are the sample's.
+        point_map: of the same T, H and W; its camera, depth unit and fps are the sample's. Files keep what its objects
+            are, not what is visible.
         caption: what happens in the clip.
         labels: the nouns its objects were found by.
         point_range: the range the data set was made for; None where that is left to training.
         provenance: source, tracker and its settings, depth, smoothing, versions: anything JSON can hold.
-        object_map: int32 [H, W], the object of each pixel of frame 0, or None.
     """
 
     video: Tensor
@@ -54,7 +54,6 @@ class Sample:
     labels: tuple[str, ...] = ()
     point_range: PointRange | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
-    object_map: Tensor | None = None
 
     def __post_init__(self) -> None:
         expected = tuple(self.point_map.points.shape)
@@ -62,13 +61,6 @@ class Sample:
             raise PointVidError(
                 f"sample: video is {self.video.dtype} {list(self.video.shape)}, "
                 f"its point map is for torch.uint8 {list(expected)}; expected the same [T, H, W, 3]"
-            )
-        if self.object_map is not None and (
-            self.object_map.dtype != torch.int32 or tuple(self.object_map.shape) != expected[1:3]
-        ):
-            raise PointVidError(
-                f"sample: object map is {self.object_map.dtype} {list(self.object_map.shape)}, "
-                f"expected torch.int32 {list(expected[1:3])}"
             )
 
 
@@ -81,7 +73,7 @@ def encode_sample(sample: Sample) -> dict[str, bytes]:
     point_map = sample.point_map
     members = {
         "mp4": encode_mp4(sample.video, point_map.fps, _CRF, _PIXELS, repeatable=True),  # equal samples are equal files
-        "points": encode_points(point_map.points, point_map.mask, sample.object_map),
+        "points": encode_points(point_map.points, point_map.objects),
     }
     frames, height, width, _ = sample.video.shape
     facts: dict[str, Any] = {
@@ -113,7 +105,7 @@ def decode_sample(members: Mapping[str, Any], name: str = "sample") -> Sample:
         PointVidError: a member is missing, damaged or of a newer version, or the hash differs.
     """
     facts = _facts(members, name)
-    point_map, object_map = _points(facts, members, name)
+    point_map = _points(facts, members, name)
     return Sample(
         video=decode_mp4(members["mp4"], point_map.image_size).frames,
         point_map=point_map,
@@ -121,16 +113,15 @@ def decode_sample(members: Mapping[str, Any], name: str = "sample") -> Sample:
         labels=tuple(facts["labels"]),
         point_range=None if facts["range"] is None else PointRange.from_dict(facts["range"]),
         provenance=facts["provenance"],
-        object_map=object_map,
     )
 
 
-def decode_point_map(members: Mapping[str, Any], name: str = "sample") -> tuple[PointMap, Tensor | None]:
-    """The point map and object map alone, 70 times faster than with the video; as `decode_sample` otherwise."""
+def decode_point_map(members: Mapping[str, Any], name: str = "sample") -> PointMap:
+    """The point map alone, 70 times faster than with the video; as `decode_sample` otherwise."""
     return _points(_facts(members, name), members, name)
 
 
-def replace_points(members: Mapping[str, Any], point_map: PointMap, object_map: Tensor | None) -> dict[str, bytes]:
+def replace_points(members: Mapping[str, Any], point_map: PointMap) -> dict[str, bytes]:
     """The members of the same sample with other points of the same size; video and facts stay.
 
     Raises:
@@ -140,7 +131,7 @@ def replace_points(members: Mapping[str, Any], point_map: PointMap, object_map: 
     found, expected = list(point_map.points.shape[:3]), [facts["frames"], *facts["image_size"]]
     if found != expected:
         raise PointVidError(f"points are {found}, the sample is {expected} [T, H, W]; expected the same")
-    changed = {"mp4": members["mp4"], "points": encode_points(point_map.points, point_map.mask, object_map)}
+    changed = {"mp4": members["mp4"], "points": encode_points(point_map.points, point_map.objects)}
     facts.pop("hash")
     facts["hash"] = _digest(facts, changed)
     return {**changed, "json": json.dumps(facts, ensure_ascii=False, indent=1, allow_nan=False).encode()}
@@ -165,9 +156,9 @@ def _facts(members: Mapping[str, Any], name: str) -> dict[str, Any]:
     return facts
 
 
-def _points(facts: Mapping[str, Any], members: Mapping[str, Any], name: str) -> tuple[PointMap, Tensor | None]:
-    points, mask, object_map = decode_points(members["points"], f"{name}: points")
-    return PointMap(points, mask, Camera(*facts["camera"]), facts["depth_unit"], facts["fps"]), object_map
+def _points(facts: Mapping[str, Any], members: Mapping[str, Any], name: str) -> PointMap:
+    points, objects = decode_points(members["points"], f"{name}: points")
+    return PointMap(points, objects, Camera(*facts["camera"]), facts["depth_unit"], facts["fps"])
 
 
 def write_sample(sample: Sample, path: str | os.PathLike) -> Path:

@@ -26,17 +26,28 @@ SD_MATRIX, HD_MATRIX = 5, 1  # AVColorSpace numbers of BT.470BG (BT.601) and BT.
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """A short video in memory.
+    """A short video in memory, frame by frame `clip[t]`: what trackers take.
 
     Attributes:
         frames: uint8 [T, H, W, 3], RGB.
         fps: frames a second.
-        framing: how the file's pixels became these (identity unless a size was asked for).
+        framing: how the file's pixels became these (identity unless a size was asked for); None of no file.
     """
 
     frames: Tensor
     fps: float
-    framing: Framing
+    framing: Framing | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(T, H, W, 3)."""
+        return tuple(self.frames.shape)
+
+    def __getitem__(self, t: int) -> Tensor:
+        return self.frames[t]
+
+    def __len__(self) -> int:
+        return self.shape[0]
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""How far tracks are from the truth: TAPVid-3D's metrics and errors in the image.
+"""How far tracks are from the truth: TAPVid-3D's metrics.
 
 TAPVid-3D (Koppula et al. 2024): a point is right within a threshold of 1, 2, 4, 8 or 16 pixels, carried into space at
 the depth of the true point; APD averages over the thresholds the share of visible points that are right, AJ the Jaccard
@@ -40,21 +40,6 @@ class TapVid3DScores:
     within: tuple[float, ...]
     jaccard: tuple[float, ...]
     scale: float
-
-
-@dataclass(frozen=True)
-class PositionErrors:
-    """Errors in the image, over points that are truly visible; NaN where there are none.
-
-    Attributes:
-        median: pixels.
-        within_2px: share closer than 2 pixels.
-        count: points judged.
-    """
-
-    median: float
-    within_2px: float
-    count: int
 
 
 def tapvid3d_metrics(predicted: PointTracks, truth: PointTracks, scaling: str = "none") -> TapVid3DScores:
@@ -106,18 +91,6 @@ def tapvid3d_curves(points: Points, reference: Points, scaling: str = "none") ->
         )
         for name in ("apd", "aj", "oa")
     )
-
-
-def position_errors(predicted: PointTracks, truth: PointTracks, frame: int | None = -1) -> PositionErrors:
-    """Distances in pixels in one frame (the last by default), or in all with `frame=None`."""
-    _check(predicted, truth)
-    error, seen = (predicted.uvd - truth.uvd)[..., :2].norm(dim=-1), truth.visible
-    if frame is not None:
-        error, seen = error[frame], seen[frame]
-    error = error[seen]
-    if not len(error):
-        return PositionErrors(float("nan"), float("nan"), 0)
-    return PositionErrors(error.median().item(), (error < 2).double().mean().item(), len(error))
 
 
 def _jaccard(near: Tensor, claimed: Tensor, visible: Tensor) -> float:

@@ -9,12 +9,12 @@ from torch import Tensor
 from ..errors import PointVidError
 from ..trackers.base import Frames
 from .measurement import Measurement
-from .trajectories import Points, Trajectories, frame_means, overall_mean, share, trajectories
+from .trajectories import Measurable, Trajectories, frame_means, overall_mean, share, trajectories
 
 NULLS = ("shuffled", "still")
 
 
-def color_constancy(video: Frames, points: Points, null: str | None = None, seed: int = 0) -> Measurement:
+def color_constancy(video: Frames, points: Measurable, null: str | None = None, seed: int = 0) -> Measurement:
     """1 minus the mean absolute RGB difference, of 1, between a point's colour in frame 0 and the video where it goes.
 
     Args:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from torch import Tensor
-
 from ..progress import Progress, silent
 from ..trackers.base import Frames
 from .accuracy import tapvid3d_curves
@@ -16,9 +14,9 @@ from .motion import motion
 from .reconstruction import matched, reconstruction
 from .retracking import retracking
 from .rigidity import rigidity
-from .shape import ObjectShape, shape_change, shape_constancy
-from .temporal import acceleration, smoothness, speed
-from .trajectories import Points, num_frames, trajectories
+from .shape import ObjectShape, mean_shape_change, shape_constancy
+from .temporal import acceleration, jitter, speed
+from .trajectories import Points, trajectories
 
 TITLES = {
     "rigidity": "Rigidity error",
@@ -111,7 +109,7 @@ def measure(
     points: Points,
     video: Frames | None = None,
     reference: Points | None = None,
-    object_map: Tensor | None = None,
+    *,
     retrack: bool = True,
     name: str = "clip",
     progress: Progress = silent,
@@ -122,42 +120,40 @@ def measure(
         points: tracks or a point map.
         video: uint8 [T, H, W, 3], the clip of the points: adds colour agreement and re-tracking.
         reference: tracks or a point map of the same clip: adds the distance from it and the TAPVid-3D scores.
-        object_map: int [H, W], see `trajectories`.
         retrack: leave the re-tracking out where False; it takes the longest.
         name: of the report.
         progress: of the re-tracking.
     Raises:
         PointVidError: inputs that do not belong to the same clip, no points.
     """
-    found = trajectories(points, object_map)
-    rows = [rigidity(points, object_map=object_map), rigidity(points, object_map=object_map, relative=True)]
-    rows += [shape_change(points, object_map), motion(points), motion(points, "camera")]
-    rows += [speed(points), acceleration(points), smoothness(points)]
+    found = trajectories(points)
+    shapes = shape_constancy(found)
+    rows = [rigidity(found), rigidity(found, relative=True), mean_shape_change(shapes, len(found.uv))]
+    rows += [motion(found), motion(found, "camera"), speed(found), acceleration(found), jitter(found)]
     notes = []
     if found.unit == "rel":
         notes.append("depth is relative: lengths are in its unknown unit, compare them within one source of depth only")
     if video is not None:
-        rows += [color_constancy(video, points, null) for null in (None, "shuffled", "still")]
+        rows += [color_constancy(video, found, null) for null in (None, "shuffled", "still")]
         if retrack:
-            rows.append(retracking(video, points, progress=progress))
+            rows.append(retracking(video, found, progress=progress))
     if reference is not None:
-        target = matched(points, reference)[1]
-        if target.depth_unit == points.depth_unit:
-            rows += [reconstruction(points, reference), reconstruction(points, reference, "image")]
-            rows += tapvid3d_curves(points, reference)
+        pair = matched(points, reference)
+        if pair[0].depth_unit == pair[1].depth_unit:
+            rows += [reconstruction(*pair), reconstruction(*pair, "image"), *tapvid3d_curves(*pair)]
         else:
-            rows += [reconstruction(points, reference, "image"), *tapvid3d_curves(points, reference, "median")]
+            rows += [reconstruction(*pair, "image"), *tapvid3d_curves(*pair, "median")]
             notes.append(
                 "only one of points and reference is metric: no distance in 3D; for TAPVid-3D the scales are matched"
             )
     return MetricReport(
         name,
-        num_frames(points),
+        len(found.uv),
         found.uv.shape[1],
         found.image_size,
         found.unit,
         found.fps,
         tuple(rows),
-        shape_constancy(points, object_map),
+        shapes,
         tuple(notes),
     )

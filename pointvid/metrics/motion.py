@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from .measurement import Measurement
-from .trajectories import Points, frame_means, share, trajectories
+from .trajectories import Measurable, frame_means, share, trajectories
 
 
-def motion(points: Points, space: str = "image") -> Measurement:
+def motion(points: Measurable, space: str = "image") -> Measurement:
     """How far the points are from where they started, mean over points.
 
     Args:

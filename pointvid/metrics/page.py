@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 import math
 import os
@@ -11,8 +10,10 @@ from pathlib import Path
 
 from ..errors import PointVidError
 from ..files.atomic import atomic_path
-from .chart import COLORS, panels, svg
+from ..report.chart import SERIES, Curve, Curves
+from ..report.page import render
 from .measure import TITLES, MetricReport
+from .measurement import Measurement
 
 ABOUT = {
     "rigidity": "Root mean square change of the distance between neighbours since frame 0 (the root of the paper's "
@@ -38,37 +39,7 @@ ABOUT = {
     "oa": "How often visibility is told correctly.",
 }
 
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-body {{ margin: 0 auto; max-width: 1120px; padding: 20px; background: #14161c; color: #dcdee3;
-  font: 14px/1.5 system-ui, sans-serif; }}
-h1 {{ font-size: 18px; margin: 0 0 4px; }} h2 {{ font-size: 15px; margin: 28px 0 8px; }}
-p, td.about {{ color: #a3a8b3; }}
-table {{ border-collapse: collapse; width: 100%; }}
-th, td {{ text-align: left; padding: 5px 14px 5px 0; border-bottom: 1px solid #2a2e38; vertical-align: top; }}
-td.number {{ white-space: nowrap; font-variant-numeric: tabular-nums; }}
-.panels {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(320px, 1fr)); gap: 10px; }}
-svg {{ width: 100%; font-family: system-ui, sans-serif; }}
-.key {{ display: inline-block; width: 18px; height: 3px; vertical-align: middle; margin-right: 6px; }}
-</style>
-</head>
-<body>
-<h1>{title}</h1>
-{facts}
-<h2>Over the frames</h2>
-<div class="panels">{panels}</div>
-<h2>Figures</h2>
-<table><tr><th>metric</th>{heads}<th>better</th><th>what it is</th></tr>{rows}</table>
-{objects}
-{notes}
-</body>
-</html>
-"""
+_TEMPLATE = Path(__file__).with_name("page.html")
 
 
 def write_report(reports: Sequence[MetricReport], path: str | os.PathLike) -> None:
@@ -96,46 +67,32 @@ def report_json(reports: Sequence[MetricReport]) -> str:
 
 def report_page(reports: Sequence[MetricReport]) -> str:
     """The page as text."""
-    names = [name for name in TITLES if any(math.isfinite(report.value(name)) for report in reports)]
-    shapes = [(report, one) for report in reports for one in report.objects]
-    return _PAGE.format(
-        title=html.escape("Measured: " + " and ".join(report.name for report in reports)),
-        facts="".join(_facts(report, color) for report, color in zip(reports, COLORS)),
-        panels="".join(map(svg, panels(reports))),
-        heads="".join(f"<th>{html.escape(report.name)}</th>" for report in reports),
-        rows="".join(_row(name, reports) for name in names),
-        objects=_objects(shapes) if shapes else "",
-        notes="".join(f"<p>{html.escape(note)}</p>" for note in dict.fromkeys(n for r in reports for n in r.notes)),
+    return render(
+        _TEMPLATE,
+        reports=reports,
+        roles=SERIES,
+        charts=curves(reports),
+        rows=[_row(name, reports) for name in TITLES if any(math.isfinite(report.value(name)) for report in reports)],
+        objects=[(report, one) for report in reports for one in report.objects],
+        notes=list(dict.fromkeys(note for report in reports for note in report.notes)),
     )
 
 
-def _facts(report: MetricReport, color: str) -> str:
-    height, width = report.image_size
-    text = (
-        f"{report.name}: {report.points} points, {report.frames} frames of {width}x{height} at {report.fps:g} fps, "
-        f"lengths in {'metres' if report.unit == 'm' else 'units of relative depth (rel)'}"
-    )
-    return f'<p><span class="key" style="background:{color}"></span>{html.escape(text)}</p>'
+def curves(reports: Sequence[MetricReport]) -> list[Curves]:
+    """A chart for every metric of the reports, with a curve for each report that has it."""
+    charts = []
+    for name, title in TITLES.items():
+        having = [
+            (index, row) for index, report in enumerate(reports) for row in report.measurements if row.name == name
+        ]
+        if any(math.isfinite(value) for _, row in having for value in row.per_frame):
+            lines = tuple(Curve(str(row), row.per_frame, SERIES[index % len(SERIES)]) for index, row in having)
+            charts.append(Curves(title, lines))
+    return charts
 
 
-def _row(name: str, reports: Sequence[MetricReport]) -> str:
+def _row(name: str, reports: Sequence[MetricReport]) -> tuple[str, list[Measurement | None], str, str]:
+    """Title, what each report found, which is better, what it is."""
     found = [next((row for row in report.measurements if row.name == name), None) for report in reports]
     better = next(row.better for row in found if row)
-    cells = "".join(
-        f'<td class="number">{"-" if row is None else html.escape(str(row))}'
-        f"{f' <small>({row.coverage:.0%} judged)</small>' if row and row.coverage < 0.995 else ''}</td>"
-        for row in found
-    )
-    word = "" if better == "neither" else better
-    return f'<tr><td>{TITLES[name]}</td>{cells}<td>{word}</td><td class="about">{html.escape(ABOUT[name])}</td></tr>'
-
-
-def _objects(shapes: list) -> str:
-    rows = "".join(
-        f"<tr><td>{html.escape(report.name)}</td><td>{one.object_id}</td><td>{one.points}</td>"
-        f'<td class="number">{one.shape}</td><td class="number">{one.size}</td><td class="number">{one.area}</td></tr>'
-        for report, one in shapes
-    )
-    names = ("", "object", "points", "shape change", "size change", "area change")
-    head = f"<tr>{''.join(f'<th>{name}</th>' for name in names)}</tr>"
-    return f"<h2>Objects</h2><table>{head}{rows}</table>"
+    return TITLES[name], found, better, ABOUT[name]

@@ -63,7 +63,7 @@ def matched(points: Points, reference: Points) -> tuple[PointTracks, PointTracks
         common = points.mask & reference.mask.to(points.mask.device)
         if not common.any():
             raise PointVidError("points and reference have no foreground pixel in common, expected the same clip")
-        return points.replace(mask=common).to_tracks(), reference.replace(mask=common).to_tracks()
+        return tuple(one.restricted(common).replace(visible=None).to_tracks() for one in (points, reference))
     if isinstance(reference, PointMap):
         return _looked_up(points, reference)
     if isinstance(points, PointMap):

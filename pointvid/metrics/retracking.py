@@ -9,17 +9,21 @@ from ..errors import PointVidError
 from ..points.spread import spread_pixels
 from ..progress import Progress, silent
 from ..trackers.base import Frames, Tracker
-from ..trackers.lucas_kanade import LucasKanade
+from ..trackers.pipeline import track_points
 from ..tracks import PointTracks
 from .color import check_video
 from .measurement import Measurement
-from .trajectories import Points, share, trajectories
+from .trajectories import Measurable, share, trajectories
 
 LIMIT = 256
 
 
 def retracking(
-    video: Frames, points: Points, limit: int = LIMIT, tracker: Tracker | None = None, progress: Progress = silent
+    video: Frames,
+    points: Measurable,
+    limit: int = LIMIT,
+    tracker: str | Tracker = "lucas_kanade",
+    progress: Progress = silent,
 ) -> Measurement:
     """The distance in the image between the points and where a tracker finds their pixels of frame 0 again.
 
@@ -42,7 +46,7 @@ def retracking(
     if not found.uv.shape[1]:
         raise PointVidError("points are all off screen in frame 0, expected some on screen to track again")
     found = found.select(spread_pixels(found.uv[0], limit, found.counted.sum(0)))
-    again = (tracker or LucasKanade()).track(video, found.uv[0].float(), None, progress)
+    again = track_points(video, found.uv[0].float(), tracker=tracker, progress=progress)
     distance = (again.uvd[..., :2].cpu().double() - found.uv).norm(dim=-1)
     # A point said to be off screen cannot be confirmed, but one that is seen where it was said not to be is judged.
     counted = again.visible.cpu() & found.counted
@@ -59,8 +63,7 @@ def track_video(
     video: Frames,
     mask: Tensor,
     limit: int = LIMIT,
-    tracker: Tracker | None = None,
-    object_map: Tensor | None = None,
+    tracker: str | Tracker = "lucas_kanade",
     progress: Progress = silent,
 ) -> PointTracks:
     """Tracks of a video that came without: the same metrics then work on RGB alone, in the image.
@@ -68,7 +71,6 @@ def track_video(
     Args:
         video: uint8 [T, H, W, 3].
         mask: bool [H, W], the foreground of frame 0, from where `limit` pixels are taken, evenly spread.
-        object_map: int [H, W], gives the tracks their object ids.
     Returns:
         Flat PointTracks (depth 1, relative): distances are in the image, in units of the focal length.
     """
@@ -77,11 +79,7 @@ def track_video(
         raise PointVidError("mask is all zero, expected at least one foreground pixel to track")
     queries = torch.stack((u, v), -1).float()
     queries = queries[spread_pixels(queries, limit)]
-    tracks = (tracker or LucasKanade()).track(video, queries, None, progress)
-    if object_map is None:
-        return tracks
-    column, row = queries.long().unbind(-1)
-    return tracks.replace(object_id=object_map.cpu()[row, column].int().to(tracks.uvd.device))
+    return track_points(video, queries, tracker=tracker, progress=progress)
 
 
 def _median(values: Tensor, counted: Tensor) -> float:

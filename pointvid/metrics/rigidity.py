@@ -5,27 +5,26 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..points.losses import rigidity_graph
+from ..points.rigidity import rigidity_graph
 from .measurement import Measurement
-from .trajectories import Points, trajectories
+from .trajectories import Measurable, trajectories
 
 
-def rigidity(points: Points, k: int = 8, object_map: Tensor | None = None, relative: bool = False) -> Measurement:
+def rigidity(points: Measurable, k: int = 8, relative: bool = False) -> Measurement:
     """Root mean square of dist_t(i, j) - dist_0(i, j) over the k nearest neighbours of every point in frame 0.
 
-    The square of the value is L_rigid of `losses.rigidity_loss`; a rigid motion scores 0 whatever it is. Neighbours are
-    of the same object where objects are known.
+    The square of the value is L_rigid of `points.rigidity.rigidity_loss`; a rigid motion scores 0 whatever it
+    is. Neighbours are of the same object where objects are known.
 
     Args:
         points: tracks or a point map.
         k: neighbours a point.
-        object_map: int [H, W], see `trajectories`.
         relative: per cent of the neighbours' distances in frame 0 (root mean square) instead of metres: makes clips of
             different scale comparable, and scaling everything by s scores |s - 1|.
     Returns:
         "rigidity" in m (rel), or "rigidity_relative" in %. The value is taken over frames 1.. together.
     """
-    found = trajectories(points, object_map)
+    found = trajectories(points)
     objects = found.object_id if len(found.object_id.unique()) > 1 else None
     graph = rigidity_graph(found.xyz[0].nan_to_num(), found.counted[0], k, objects)
     rest = _lengths(found.xyz[0], graph.source, graph.target)

@@ -6,6 +6,7 @@ object that shrinks by a tenth, shows here at its size.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from ..points.spread import spread_pixels
 from .measurement import Measurement, mean
-from .trajectories import Points, Trajectories, num_frames, share, trajectories
+from .trajectories import Measurable, Trajectories, share, trajectories
 
 LIMIT = 256
 LONGEST = 4.0
@@ -45,20 +46,17 @@ class ObjectShape:
     area: Measurement
 
 
-def shape_constancy(
-    points: Points, object_map: Tensor | None = None, limit: int = LIMIT, background: bool = False
-) -> tuple[ObjectShape, ...]:
+def shape_constancy(points: Measurable, limit: int = LIMIT, background: bool = False) -> tuple[ObjectShape, ...]:
     """Measure every object with at least 3 points.
 
     Args:
         points: tracks or a point map.
-        object_map: int [H, W], see `trajectories`. Without any knowledge of objects all points are one.
         limit: look at this many points an object, evenly spread over it; the pairs grow with its square.
         background: object 0 too. It is left out otherwise, unless there is nothing else.
     Returns:
         In the order of the ids. The values are root mean squares over frames 1...
     """
-    found = trajectories(points, object_map)
+    found = trajectories(points)
     ids = [int(number) for number in found.object_id.unique()]
     if not background and len(ids) > 1:
         ids = [number for number in ids if number != 0]
@@ -70,12 +68,16 @@ def shape_constancy(
     return tuple(shapes)
 
 
-def shape_change(
-    points: Points, object_map: Tensor | None = None, limit: int = LIMIT, background: bool = False
-) -> Measurement:
+def shape_change(points: Measurable, limit: int = LIMIT, background: bool = False) -> Measurement:
     """The mean of `shape_constancy`'s "shape_change" over the objects, %: every object counts alike."""
-    parts = [one.shape for one in shape_constancy(points, object_map, limit, background)]
-    courses = [part.per_frame for part in parts] or [(float("nan"),) * num_frames(points)]
+    found = trajectories(points)
+    return mean_shape_change(shape_constancy(found, limit, background), len(found.uv))
+
+
+def mean_shape_change(shapes: Sequence[ObjectShape], frames: int) -> Measurement:
+    """`shape_change` of objects that are measured already; `frames` is T."""
+    parts = [one.shape for one in shapes]
+    courses = [part.per_frame for part in parts] or [(float("nan"),) * frames]
     return Measurement(
         "shape_change",
         "%",

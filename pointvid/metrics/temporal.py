@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 from .measurement import Measurement
-from .trajectories import Points, frame_means, overall_mean, share, trajectories
+from .trajectories import Measurable, frame_means, overall_mean, share, trajectories
 
 THIRD_DIFFERENCE = 20.0  # the variance of n_t - 3 n_(t-1) + 3 n_(t-2) - n_(t-3) for white noise of variance 1
 
 
-def speed(points: Points) -> Measurement:
+def speed(points: Measurable) -> Measurement:
     """The velocity term of Eq. 1, |P_t - P_(t-1)|, mean over points, times the frame rate.
 
     Returns:
@@ -20,7 +20,7 @@ def speed(points: Points) -> Measurement:
     return _difference(points, 1, "speed", "/s")
 
 
-def acceleration(points: Points) -> Measurement:
+def acceleration(points: Measurable) -> Measurement:
     """The acceleration term of Eq. 1, |P_t - 2 P_(t-1) + P_(t-2)|, mean over points, times the frame rate squared.
 
     Returns:
@@ -30,8 +30,8 @@ def acceleration(points: Points) -> Measurement:
     return _difference(points, 2, "acceleration", "/s^2")
 
 
-def smoothness(points: Points) -> Measurement:
-    """Temporal smoothness as the jitter that is left: how far points lie beside a smooth path, root mean square.
+def jitter(points: Measurable) -> Measurement:
+    """The jitter that is left where motion is taken away: how far points lie beside a smooth path, root mean square.
 
     Third differences know nothing of place, speed or acceleration; white noise of root mean square length r makes
     them sqrt(20) r long. So points in free fall score 0, and noise scores its size. A blow or a jump counts too.
@@ -52,7 +52,7 @@ def smoothness(points: Points) -> Measurement:
     )
 
 
-def _difference(points: Points, order: int, name: str, per: str) -> Measurement:
+def _difference(points: Measurable, order: int, name: str, per: str) -> Measurement:
     found = trajectories(points)
     change, counted = _differences(found.xyz, found.counted, order)
     length = change.norm(dim=-1) * found.fps**order

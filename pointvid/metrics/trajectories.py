@@ -11,9 +11,6 @@ from ..errors import PointVidError
 from ..point_map import PointMap
 from ..tracks import PointTracks, on_screen
 
-Points = PointTracks | PointMap
-"""What metrics take."""
-
 
 @dataclass(frozen=True, eq=False)
 class Trajectories:
@@ -55,21 +52,24 @@ class Trajectories:
         )
 
 
-def trajectories(points: Points, object_map: Tensor | None = None) -> Trajectories:
-    """The points of tracks, or the foreground pixels of a point map.
+Points = PointTracks | PointMap
+"""What is measured."""
 
-    Args:
-        points: tracks, or a point map.
-        object_map: int [H, W], the object of each pixel of frame 0, 0 for background; goes before `object_id` of
-            tracks, whose queries are looked up in it.
+Measurable = Points | Trajectories
+"""What metrics take: points, or their trajectories where several metrics look at the same."""
+
+
+def trajectories(points: Measurable) -> Trajectories:
+    """The points of tracks, or the foreground pixels of a point map; trajectories are what they are.
+
     Raises:
-        PointVidError: there is no point, or the object map has another size.
+        PointVidError: there is no point.
     """
-    if object_map is not None and tuple(object_map.shape) != tuple(points.image_size):
-        found, expected = ("x".join(map(str, shape)) for shape in (object_map.shape, points.image_size))
-        raise PointVidError(f"object map is {found}, points are of a {expected} clip (HxW); expected the same size")
+    if isinstance(points, Trajectories):
+        return points
     if isinstance(points, PointMap):
-        uvd, object_id = points.points[:, points.mask], None
+        mask = points.mask
+        uvd, object_id = points.points[:, mask], points.objects[mask] if points.knows_objects else None
         counted = torch.ones(uvd.shape[:2], dtype=torch.bool, device=uvd.device)
     else:
         uvd, object_id, counted = points.uvd, points.object_id, points.visible
@@ -78,10 +78,6 @@ def trajectories(points: Points, object_map: Tensor | None = None) -> Trajectori
         raise PointVidError(f"{what}, expected at least one to measure")
     uvd, counted = uvd.detach().cpu().double(), counted.cpu()
     counted = counted & torch.isfinite(uvd).all(-1) & (uvd[..., 2] > 0)
-    if object_map is not None:
-        height, width = points.image_size
-        u, v = uvd[0, :, :2].nan_to_num().round().long().unbind(-1)
-        object_id = object_map.cpu()[v.clamp(0, height - 1), u.clamp(0, width - 1)]
     if object_id is None:
         object_id = torch.ones(uvd.shape[1], dtype=torch.int32)
     unit = "m" if points.depth_unit == "metric" else "rel"

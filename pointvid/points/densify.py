@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import PointVidError
-from ..point_map import PointMap
+from ..point_map import UNKNOWN, PointMap
 from ..tracks import PointTracks
 from .nearest import nearest_tracks
 
@@ -17,36 +17,37 @@ INTERPOLATIONS = ("displacement", "absolute")
 
 def densify(
     tracks: PointTracks,
-    mask: Tensor,
+    objects: Tensor,
     interpolation: str = "displacement",
     k: int = 3,
-    object_map: Tensor | None = None,
 ) -> PointMap:
     """Give every foreground pixel of frame 0 the trajectory of its track, or one interpolated from the k nearest.
 
-    Nearness is distance between (u, v) in frame 0, weights are inverse distances. Tracks that start outside the mask
-    are not used; of several tracks that start at the same place the first is. Smoothing (line 4 of the algorithm) is
-    `smoothing.smooth_tracks`, done before.
+    Nearness is distance between (u, v) in frame 0, weights are inverse distances. Tracks that start outside the
+    foreground are not used; of several tracks that start at the same place the first is. Smoothing (line 4 of the
+    algorithm) is `smoothing.smooth_tracks`, done before.
 
-    No pixel is interpolated across two objects where objects are known, from `object_map` or `tracks.object_id`. With
-    ids on the tracks alone, a pixel belongs to the object of its nearest track. An object of `object_map` on which no
-    track starts has a motion nobody knows: its pixels leave the mask.
+    No pixel is interpolated across two objects where objects are known, from `objects` or `tracks.object_id`. With
+    ids on the tracks alone, a pixel belongs to the object of its nearest track. An object of `objects` on which no
+    track starts has a motion nobody knows: its pixels leave the foreground. A pixel is visible while its track, or the
+    nearest of its object, is.
 
     Args:
         tracks: queries need not lie on pixel centres; a pixel is copied from a track where a query meets its centre.
-        mask: bool [H, W], the foreground of frame 0.
+        objects: integer [H, W], the object of each pixel of frame 0, as in `PointMap`; or a mask, bool [H, W].
         interpolation: "displacement" interpolates how far tracks have moved since frame 0 and adds that to the pixel's
             own (u, v), so frame 0 is exact; "absolute" interpolates (u, v) themselves, the literal `Interp` of line 13,
             wrong by up to some pixels already in frame 0. Depth is interpolated as it is in both: a pixel between
             tracks has no depth of its own to displace.
         k: how many tracks to interpolate from; fewer where an object has fewer.
-        object_map: integer [H, W], the object each pixel of frame 0 belongs to.
     Returns:
-        PointMap on the device of the tracks; its mask is `mask` less the pixels of objects without tracks.
+        PointMap on the device of the tracks; its foreground is that of `objects` less the objects without tracks.
     Raises:
-        PointVidError: sizes differ, the mask is empty, no track starts inside it, or a setting is unknown.
+        PointVidError: sizes differ, there is no foreground, no track starts in it, or a setting is unknown.
     """
-    _check(tracks, mask, interpolation, k, object_map)
+    _check(tracks, objects, interpolation, k)
+    mask = objects != 0
+    object_map = None if objects.dtype == torch.bool or not (mask & (objects != UNKNOWN)).any() else objects
     height, width = tracks.image_size
     device = tracks.uvd.device
     pixels = np.flatnonzero(mask.cpu().numpy())
@@ -73,6 +74,7 @@ def densify(
 
     frames = tracks.num_frames
     points = torch.zeros(frames, height * width, 3, device=device)
+    visible = torch.zeros(frames, height * width, dtype=torch.bool, device=device)
     at, at_tracked, owner = on_device(pixels[untracked]), on_device(pixels[tracked]), on_device(owner[tracked])
     nearest, weights = on_device(nearest), on_device(weights)
     start, own = torch.zeros(tracks.num_points, 3, device=device), torch.zeros(len(untracked), 3, device=device)
@@ -84,30 +86,34 @@ def densify(
         )
         points[t].index_copy_(0, at, moved.add_(own))
         points[t].index_copy_(0, at_tracked, tracks.uvd[t].index_select(0, owner))
+        visible[t].index_copy_(0, at, tracks.visible[t].index_select(0, nearest[:, 0]))
+        visible[t].index_copy_(0, at_tracked, tracks.visible[t].index_select(0, owner))
 
-    kept = torch.zeros(height * width, dtype=torch.bool, device=device)
-    kept[at] = True
-    kept[at_tracked] = True
+    tracked[untracked] = True  # now: has a trajectory
+    ids = np.zeros(height * width, np.int32)
+    ids[pixels[tracked]] = np.where(pixel_object == 0, UNKNOWN, pixel_object)[tracked]
     return PointMap(
-        points.view(frames, height, width, 3), kept.view(height, width), tracks.camera, tracks.depth_unit, tracks.fps
+        points.view(frames, height, width, 3),
+        on_device(ids).view(height, width),
+        tracks.camera,
+        tracks.depth_unit,
+        tracks.fps,
+        visible.view(frames, height, width),
     )
 
 
-def _check(tracks: PointTracks, mask: Tensor, interpolation: str, k: int, object_map: Tensor | None) -> None:
+def _check(tracks: PointTracks, objects: Tensor, interpolation: str, k: int) -> None:
     height, width = tracks.image_size
     if interpolation not in INTERPOLATIONS:
         raise PointVidError(f"interpolation is {interpolation!r}, expected one of {INTERPOLATIONS}")
     if k < 1:
         raise PointVidError(f"k is {k}, expected at least 1 neighbour to interpolate from")
-    for name, given in (("mask", mask), ("object map", object_map)):
-        if given is not None and tuple(given.shape) != (height, width):
-            found = "x".join(map(str, given.shape))
-            raise PointVidError(f"{name} is {found}, clip is {height}x{width}; expected the size of the clip (HxW)")
-    if mask.dtype != torch.bool:
-        raise PointVidError(f"mask is {mask.dtype}, expected torch.bool")
-    if object_map is not None and (object_map.is_floating_point() or object_map.is_complex()):
-        raise PointVidError(f"object map is {object_map.dtype}, expected whole numbers")
-    if not mask.any():
+    if tuple(objects.shape) != (height, width):
+        found = "x".join(map(str, objects.shape))
+        raise PointVidError(f"foreground is {found}, clip is {height}x{width}; expected the size of the clip (HxW)")
+    if objects.is_floating_point() or objects.is_complex():
+        raise PointVidError(f"foreground is {objects.dtype}, expected a mask, torch.bool, or whole numbers of objects")
+    if not (objects != 0).any():
         raise PointVidError("mask is all zero; expected some foreground pixels")
 
 

@@ -97,8 +97,6 @@ class PointRange:
         try:
             return cls(**{name: float(values[name]) for name in ("near", "far", "margin")})  # type: ignore[arg-type]
         except (KeyError, TypeError, ValueError) as error:
-            if isinstance(error, PointVidError):
-                raise
             raise PointVidError(f"point range is {dict(values)}, expected numbers near, far and margin") from error
 
     def to_dict(self) -> dict[str, float]:

@@ -12,11 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..camera import Camera
+from ..depth import Depth
 from ..errors import PointVidError
-from ..files.depth_file import read_depth, read_intrinsics
+from ..files.depth_file import read_depth
 from ..files.mask_file import read_mask
 from ..files.video import VideoFile
+from ..trackers.base import Frames
+from ..trackers.pipeline import Mask
 from .gates import Reason, Rejected
 from .settings import ClipSettings
 
@@ -52,26 +54,22 @@ class Footage:
     """The frames that are used, with everything that came with them, all of one size.
 
     Attributes:
-        frames: uint8 [T, H, W, 3], RGB.
+        frames: uint8 [T, H, W, 3], RGB: a tensor; for `Preprocessor.track` also frames that are read one by one.
         fps: of these frames.
         caption, labels: as in `ClipSource`.
-        mask: bool [H, W] foreground of frame 0, or an integer map of objects; None: to be found.
-        depth: float32 [T, H, W] along the camera's axis, above 0; None: to be estimated, or flat.
-        depth_unit: "metric" or "relative", of `depth`.
-        camera: intrinsics in pixels of these frames, None where unknown.
+        mask: the foreground of frame 0, as in `trackers.pipeline.Mask`; None: to be found.
+        depth: what is known of it; maps that are None are estimated, or flat.
         provenance: where the frames are from: plain values.
         figures: what `Preprocessor.read` measured.
         unlabelled: why the caption gave no labels, where it was asked.
     """
 
-    frames: Tensor
+    frames: Frames
     fps: float = 8.0
     caption: str = ""
     labels: tuple[str, ...] = ()
-    mask: Tensor | None = None
-    depth: Tensor | None = None
-    depth_unit: str = "metric"
-    camera: Camera | None = None
+    mask: Mask = None
+    depth: Depth = field(default_factory=Depth)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     figures: Mapping[str, float] = field(default_factory=dict)
     unlabelled: str = ""
@@ -138,13 +136,12 @@ def _choose(video: VideoFile, source: ClipSource, settings: ClipSettings, name: 
 
 def _with_files(source: ClipSource, video: VideoFile, frames: Tensor, chosen: range, name: str) -> Footage:
     """Add the mask and the depth, cut as the frames are."""
-    mask = depth = camera = None
+    mask, depth = None, Depth()
     if source.mask is not None:
         mask = read_mask(source.mask, video.framing, source.start)
     if source.depth is not None:
         span = chosen[-1] - chosen[0] + 1
-        depth = read_depth(source.depth, span, video.framing, chosen[0])[:: chosen.step]
-        camera = read_intrinsics(source.depth, video.framing)
+        depth = read_depth(source.depth, span, video.framing, chosen[0], chosen.step)
     height, width = video.source_size
     return Footage(
         frames=frames,
@@ -153,7 +150,6 @@ def _with_files(source: ClipSource, video: VideoFile, frames: Tensor, chosen: ra
         labels=source.labels,
         mask=mask,
         depth=depth,
-        camera=camera,
         provenance={
             "source": name,
             "first_frame": chosen[0],

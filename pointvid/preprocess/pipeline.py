@@ -8,24 +8,27 @@ finish  CPU: smoothing, dense fill, the sample
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from ..depth_models.base import DepthModel
+from ..depth_models.flicker import measure_flicker
 from ..errors import PointVidError
 from ..files.sample import Sample
+from ..files.video import Clip
 from ..labels.base import LabelSource
 from ..memory import free_cached, is_out_of_memory
+from ..point_map import PointMap
 from ..points.densify import densify
-from ..points.smoothing import smooth_tracks
 from ..progress import Progress, silent
-from ..segmenters.base import Segmenter
-from ..trackers.base import Tracker, create_tracker
+from ..segmenters.base import Objects, Segmenter
+from ..trackers.base import Frames, Tracker
 from ..trackers.foreground import NothingMoves
-from ..trackers.pipeline import track_clip
+from ..trackers.pipeline import smooth, track_clip
+from ..trackers.registry import create_tracker
 from ..tracks import PointTracks
 from .clip import ClipSource, Footage, read_footage
 from .gates import Reason, Rejected, check, frame_figures, track_figures
@@ -34,30 +37,44 @@ from .settings import PreprocessSettings
 _Result = TypeVar("_Result")
 
 _OUT_OF_MEMORY = (
-    "out of memory, also with smaller chunks: choose a smaller clip.size, fewer clip.frames, a smaller tracks.grid, "
-    "or fewer workers a device"
+    "out of memory, also with smaller chunks: choose a smaller or shorter clip, fewer points, or fewer workers a device"
 )
 
 
 @dataclass(frozen=True, eq=False)
 class TrackedFootage:
-    """What `Preprocessor.track` gives to `finish`, all on the CPU.
+    """What `Preprocessor.track` gives, all on the CPU.
 
     Attributes:
         footage: the frames and what came with them.
         tracks: of the foreground, as tracked.
-        mask: bool [H, W], the foreground of frame 0.
-        object_map: int32 [H, W], or None.
+        objects: int32 [H, W], as in `PointMap`: the foreground of frame 0.
+        found_by: how it was found: "mask", "labels", "motion" or "everything".
+        named: what the segmenter found; None where it was not asked.
+        flicker: `measure_flicker` of depth that was estimated here.
         figures: what the gates measured so far.
-        facts: for the provenance: how the foreground was found.
     """
 
     footage: Footage
     tracks: PointTracks
-    mask: Tensor
-    object_map: Tensor | None
-    figures: Mapping[str, float]
-    facts: Mapping[str, Any]
+    objects: Tensor
+    found_by: str
+    named: Objects | None = None
+    flicker: tuple[float, float] | None = None
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def mask(self) -> Tensor:
+        """bool [H, W], the foreground of frame 0."""
+        return self.objects != 0
+
+    def facts(self) -> dict[str, Any]:
+        """For the provenance."""
+        facts = {"found_by": self.found_by, "depth_unit": self.tracks.depth_unit}
+        if self.named is not None:
+            scored = zip(self.named.labels, self.named.scores.tolist())
+            facts["objects"] = [[label, round(score, 4)] for label, score in scored]
+        return facts
 
 
 @dataclass(eq=False)
@@ -128,6 +145,19 @@ class Preprocessor:
                 raise Rejected([Reason("memory", _OUT_OF_MEMORY)]) from error
             raise
 
+    def smooth(self, tracked: TrackedFootage) -> PointTracks:
+        """The tracks, smoothed as the settings say."""
+        return smooth(tracked.tracks, self.settings.tracks)
+
+    def fill(self, tracked: TrackedFootage, smoothed: PointTracks) -> PointMap:
+        """P, a trajectory for each pixel of the foreground.
+
+        Raises:
+            PointVidError: tracks that cannot be filled from.
+        """
+        settings = self.settings.tracks
+        return densify(smoothed, tracked.objects, settings.interpolation, settings.k)
+
     @torch.no_grad()
     def finish(self, tracked: TrackedFootage) -> Sample:
         """Smooth, fill, and put together.
@@ -135,18 +165,14 @@ class Preprocessor:
         Raises:
             Rejected: objects without tracks, or tracks that cannot be filled from.
         """
-        settings, footage = self.settings.tracks, tracked.footage
-        tracks = tracked.tracks
-        if settings.smooth and tracks.num_frames > 2:
-            tracks = smooth_tracks(tracks, tau=settings.tau, tau_depth=settings.tau_depth)
+        footage = tracked.footage
         try:
-            point_map = densify(tracks, tracked.mask, settings.interpolation, settings.k, tracked.object_map)
+            point_map = self.fill(tracked, self.smooth(tracked))
         except PointVidError as error:
             raise Rejected([Reason("unfilled", str(error))], tracked.figures) from error
         filled = (point_map.mask.sum() / tracked.mask.sum()).item()
         figures = {**tracked.figures, "filled": filled}
         check(figures, self.settings.gates)
-        objects = tracked.object_map
         return Sample(
             footage.frames.cpu(),
             point_map,
@@ -155,66 +181,57 @@ class Preprocessor:
             None,
             {
                 **footage.provenance,
-                **tracked.facts,
+                **tracked.facts(),
                 **self.about,
-                "tracks": asdict(settings),
+                "tracks": self.settings.tracks.facts(),
                 "quality": {name: float(f"{value:.4g}") for name, value in figures.items()},
             },
-            None if objects is None else torch.where(point_map.mask, objects, 0).to(torch.int32),
         )
 
     def _track(self, footage: Footage, progress: Progress) -> TrackedFootage:
-        settings = self.settings
-        frames = footage.frames.to(self.device)
-        figures = dict(footage.figures)
-        mask, facts = self._mask(footage, frames, progress)
-        if mask is not None:
+        gates, figures = self.settings.gates, dict(footage.figures)
+        frames = footage.frames.to(self.device) if isinstance(footage.frames, Tensor) else footage.frames
+        mask, named = footage.mask, None
+        if mask is None and self.segmenter is not None:
+            named = self._named(footage, frames, progress)
+            mask = named.object_map
+        if isinstance(mask, Tensor):
             figures |= {"foreground": _share(mask), "objects": len(mask.unique()) - bool((mask == 0).any())}
-            check(figures, settings.gates)
-        depth, unit, camera = footage.depth, footage.depth_unit, footage.camera
-        if depth is None and self.depth_model is not None:
+            check(figures, gates)
+        depth, flicker = footage.depth, None
+        if depth.maps is None and self.depth_model is not None:
             try:
-                estimate = self.depth_model.estimate(frames, progress, camera)
+                estimate = self.depth_model.estimate(frames, progress, depth.camera)
             except PointVidError as error:
                 raise Rejected([Reason("no_depth", str(error))], figures) from error
-            depth, unit, camera = estimate.maps, estimate.unit, estimate.camera or camera
-            if estimate.flicker is not None:
-                figures["depth_flicker"] = estimate.flicker
+            depth = estimate.replace(camera=estimate.camera or depth.camera)
+            flicker = measure_flicker(estimate.maps)
+            if flicker is not None:
+                figures["depth_flicker"] = flicker[0]
         try:
             clip = track_clip(
-                frames,
-                None if mask is None else mask.to(frames.device),
-                depth,
-                camera,
-                unit if depth is not None else "relative",
-                self.tracker,
-                grid=settings.tracks.grid,
-                extra=settings.tracks.extra,
-                smooth=False,  # a step of `finish`, which must not hold the models up
-                seed=settings.tracks.seed,
-                fps=footage.fps,
+                Clip(frames, footage.fps),
+                mask=mask,
+                depth=depth,
+                tracker=self.tracker,
+                settings=replace(self.settings.tracks, smooth=False),  # of `finish`, which must not hold the models up
                 progress=progress,
             )
         except NothingMoves as error:
             raise Rejected([Reason("nothing_found", str(error))], figures) from error
         except PointVidError as error:
             raise Rejected([Reason("not_tracked", str(error))], figures) from error
-        found = clip.mask.cpu()
-        tracks = clip.tracks.to("cpu")
-        figures |= {"foreground": _share(found), **track_figures(tracks)}
+        tracks, objects = clip.tracks.to("cpu"), clip.objects.cpu()
+        figures |= {"foreground": _share(objects), **track_figures(tracks)}
         if mask is None:
             figures["objects"] = len(tracks.object_id.unique())
-        check(figures, settings.gates)
-        objects = None if clip.object_map is None else clip.object_map.cpu()
-        facts = {"found_by": clip.found_by, "depth_unit": tracks.depth_unit, **facts}
-        return TrackedFootage(footage, tracks, found, objects, figures, facts)
+        check(figures, gates)
+        found_by = clip.found_by if named is None else "labels"
+        named = named and named.to("cpu")
+        return TrackedFootage(footage, tracks, objects, found_by, named, flicker, figures)
 
-    def _mask(self, footage: Footage, frames: Tensor, progress: Progress) -> tuple[Tensor | None, dict[str, Any]]:
-        """An object map or mask of frame 0 where there is one, and how it was found."""
-        if footage.mask is not None:
-            return footage.mask, {"found_by": "mask"}
-        if self.segmenter is None:
-            return None, {}
+    def _named(self, footage: Footage, frames: Frames, progress: Progress) -> Objects:
+        """The objects of frame 0 that the labels name."""
         if not footage.labels:
             why = footage.unlabelled or "no labels are known, expected names of objects to look for"
             raise Rejected([Reason("no_labels", why)])
@@ -223,12 +240,10 @@ class Preprocessor:
         except PointVidError as error:
             short = error.__cause__ is not None and is_out_of_memory(error.__cause__)
             raise Rejected([Reason("memory" if short else "nothing_found", str(error))]) from error
-        objects = found.object_map
-        if not (objects > 0).any():
+        if not (found.object_map > 0).any():
             asked = ", ".join(footage.labels)
             raise Rejected([Reason("nothing_found", f"the segmenter gave empty masks for {asked}")])
-        scored = [[label, round(score, 4)] for label, score in zip(found.labels, found.scores.tolist())]
-        return objects, {"found_by": "labels", "objects": scored}
+        return found
 
 
 def _share(mask: Tensor) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 
 from ..errors import PointVidError
-from ..points.densify import INTERPOLATIONS
+from ..trackers.settings import TrackSettings
 
 TAKES = ("middle", "first")
 
@@ -23,6 +23,8 @@ class ClipSettings:
         max_upscale: how many times a smaller video may be enlarged.
     """
 
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 - inside a config file's model: unknown keys are errors
+
     size: tuple[int, int] = (256, 448)
     frames: int = 16
     fps: float | None = 8.0
@@ -38,40 +40,6 @@ class ClipSettings:
             raise PointVidError(f"clip.fps is {self.fps}, expected a number above 0, or null for every frame")
         if self.take not in TAKES:
             raise PointVidError(f"clip.take is {self.take!r}, expected one of {', '.join(TAKES)}")
-
-
-@dataclass(frozen=True)
-class TrackSettings:
-    """How many points are followed, and how they become the dense P.
-
-    Attributes:
-        grid: query points a side over the whole image (the paper's 80); with a mask those inside it are followed.
-        extra: random query pixels besides, in the mask where there is one.
-        seed: of the random pixels.
-        smooth: run the Kalman smoother (Algorithm 1, line 4).
-        tau, tau_depth: its time constants in frames, for (u, v) and for log-depth.
-        interpolation: how pixels between tracks are filled: "displacement", or "absolute" as the paper says it.
-        k: from how many nearest tracks (the paper's 3).
-    """
-
-    grid: int = 80
-    extra: int = 1600
-    seed: int = 0
-    smooth: bool = True
-    tau: float = 1.25
-    tau_depth: float = 2.0
-    interpolation: str = "displacement"
-    k: int = 3
-
-    def __post_init__(self) -> None:
-        if self.grid < 1 or self.extra < 0 or self.k < 1:
-            raise PointVidError(
-                f"tracks: grid {self.grid}, extra {self.extra}, k {self.k}; expected at least 1, 0 and 1"
-            )
-        if self.interpolation not in INTERPOLATIONS:
-            raise PointVidError(
-                f"tracks.interpolation is {self.interpolation!r}, expected one of {', '.join(INTERPOLATIONS)}"
-            )
 
 
 @dataclass(frozen=True)
@@ -95,6 +63,8 @@ class Gates:
         min_filled: share of the foreground that got a trajectory; objects without tracks have none.
     """
 
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 - inside a config file's model: unknown keys are errors
+
     min_contrast: float | None = 4.0
     max_still: float | None = 0.8
     max_jump: float | None = 4.0
@@ -108,6 +78,11 @@ class Gates:
     max_depth_jitter: float | None = 0.1
     min_motion: float | None = 1.0
     min_filled: float | None = 0.5
+
+    @classmethod
+    def off(cls) -> Gates:
+        """None at all: every clip passes."""
+        return cls(**dict.fromkeys(item.name for item in fields(cls)))
 
     def __post_init__(self) -> None:
         for item in fields(self):

@@ -10,10 +10,10 @@ import transformers
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..diffusion.bases.unet.joint import check_keys
 from ..errors import PointVidError
 from ..memory import memory_error, run_in_chunks
 from ..progress import Progress, silent
+from ..weights.check import check_keys
 from .pretrained import load_pretrained
 from .sam2_weights import SOURCE, config_of, from_meta, read_meta_weights
 
@@ -85,17 +85,16 @@ def load_sam2(path: str | PathLike) -> nn.Module:
     return build_sam2(from_meta(state), config_of(state), path.name)
 
 
-def build_sam2(state: dict[str, Tensor], config: dict, name: str, kind: str = "Sam2") -> nn.Module:
-    """`transformers.Sam2Model` (or Sam2VideoModel, where `kind` is "Sam2Video") with these settings and weights.
+def build_sam2(state: dict[str, Tensor], config: dict, name: str) -> nn.Module:
+    """`transformers.Sam2Model` with these settings and weights.
 
     Raises:
         PointVidError: transformers is too old, or tensors are missing, unknown or of another shape; they are listed.
     """
-    if not hasattr(transformers, f"{kind}Model"):
+    if not hasattr(transformers, "Sam2Model"):
         raise PointVidError(f"transformers {transformers.__version__} has no SAM 2, expected 4.57 or newer; update it")
-    # The model for videos has tensors beside its weights, which are computed when it is made.
-    with torch.device("meta" if kind == "Sam2" else "cpu"):
-        net = getattr(transformers, f"{kind}Model")(getattr(transformers, f"{kind}Config")(**config))
+    with torch.device("meta"):
+        net = transformers.Sam2Model(transformers.Sam2Config(**config))
     check_keys(state, net, f"{name} ({SOURCE})")
     net.load_state_dict(state, assign=True)
     return net.eval().requires_grad_(False)

@@ -50,11 +50,9 @@ SIZES = {
 """(width, blocks) of tiny, small, base plus and large, as published."""
 
 
-def read_meta_weights(path: str | PathLike, video: bool = False) -> dict[str, Tensor]:
+def read_meta_weights(path: str | PathLike) -> dict[str, Tensor]:
     """The state dict of a `.pt` or `.safetensors` file in Meta's layout; nothing in the file is executed.
 
-    Args:
-        video: with what follows objects through a video.
     Raises:
         PointVidError: no file, or no SAM 2 weights in it.
     """
@@ -73,7 +71,7 @@ def read_meta_weights(path: str | PathLike, video: bool = False) -> dict[str, Te
         state = state["model"]
     if not isinstance(state, dict) or not any(str(key).startswith("sam_mask_decoder.") for key in state):
         raise PointVidError(f"{path.name} holds no SAM 2, expected {SOURCE}")
-    return state if video else {key: value for key, value in state.items() if key.startswith(PREFIXES)}
+    return {key: value for key, value in state.items() if key.startswith(PREFIXES)}
 
 
 def config_of(state: dict[str, Tensor], image_size: int = 1024, sizes: dict[tuple[int, int], Size] = SIZES) -> dict:
@@ -122,34 +120,7 @@ def config_of(state: dict[str, Tensor], image_size: int = 1024, sizes: dict[tupl
     }
 
 
-def video_config_of(
-    state: dict[str, Tensor], image_size: int = 1024, sizes: dict[tuple[int, int], Size] = SIZES
-) -> dict:
-    """The settings of `transformers.Sam2VideoConfig`: `config_of`, and what SAM 2.1 has beyond SAM 2."""
-    return {
-        **config_of(state, image_size, sizes),
-        "image_size": image_size,
-        "memory_attention_rope_feat_sizes": [image_size // 16] * 2,
-        "enable_occlusion_spatial_embedding": "no_obj_embed_spatial" in state,
-        "enable_temporal_pos_encoding_for_object_pointers": "obj_ptr_tpos_proj.weight" in state,
-    }
-
-
 _RENAMED = (
-    (r"^maskmem_tpos_enc$", "memory_temporal_positional_encoding"),
-    (r"^no_mem_pos_enc$", "no_memory_positional_encoding"),
-    (r"^no_obj_ptr$", "no_object_pointer"),
-    (r"^no_obj_embed_spatial$", "occlusion_spatial_embedding_parameter"),
-    (r"^obj_ptr_tpos_proj\.", "temporal_positional_encoding_projection_layer."),
-    (r"^memory_attention\.norm\.", "memory_attention.layer_norm."),
-    (r"^memory_encoder\.pix_feat_proj\.", "memory_encoder.feature_projection."),
-    (r"^memory_encoder\.out_proj\.", "memory_encoder.projection."),
-    (r"^memory_encoder\.mask_downsampler\.encoder\.12\.", "memory_encoder.mask_downsampler.final_conv."),
-    (r"^memory_encoder\.fuser\.", "memory_encoder.memory_fuser."),
-    (r"(memory_fuser\.layers\.\d+)\.gamma$", r"\1.scale"),
-    (r"(memory_fuser\.layers\.\d+)\.dwconv\.", r"\1.depthwise_conv."),
-    (r"(memory_fuser\.layers\.\d+)\.pwconv(\d)\.", r"\1.pointwise_conv\2."),
-    (r"(memory_fuser\.layers\.\d+)\.norm\.", r"\1.layer_norm."),
     (r"^image_encoder\.trunk\.", "vision_encoder.backbone."),
     (r"^image_encoder\.neck\.convs\.(\d+)\.conv\.", r"vision_encoder.neck.convs.\1."),
     (r"^sam_prompt_encoder\.mask_downscaling\.0\.", "prompt_encoder.mask_embed.conv1."),
@@ -170,9 +141,7 @@ _RENAMED = (
 )
 # Meta numbers the layers of a perceptron; transformers names the first and the last.
 _TWO_LAYERS = re.compile(r"\.mlp\.layers\.([01])\.")
-_THREE_LAYERS = re.compile(r"(_head|output_hypernetworks_mlps\.\d+|^obj_ptr_proj)\.layers\.([012])\.")
-# Of three modules in Meta's row (convolution, norm, activation) transformers makes one layer.
-_ROW_OF_THREE = re.compile(r"mask_downsampler\.encoder\.(\d+)\.")
+_THREE_LAYERS = re.compile(r"(_head|output_hypernetworks_mlps\.\d+)\.layers\.([012])\.")
 _POSITIONS = "sam_prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"
 _CORNERS = re.compile(r"^sam_prompt_encoder\.point_embeddings\.(\d)\.weight$")
 
@@ -199,8 +168,4 @@ def _renamed(key: str) -> str:
     for pattern, replacement in _RENAMED:
         key = re.sub(pattern, replacement, key)
     key = _TWO_LAYERS.sub(lambda found: f".mlp.{('proj_in', 'proj_out')[int(found[1])]}.", key)
-    key = _ROW_OF_THREE.sub(
-        lambda found: f"mask_downsampler.layers.{int(found[1]) // 3}.{('conv', 'layer_norm')[int(found[1]) % 3]}.", key
-    )
-    key = _THREE_LAYERS.sub(lambda found: f"{found[1]}.{('proj_in', 'layers.0', 'proj_out')[int(found[2])]}.", key)
-    return re.sub(r"^obj_ptr_proj\.", "object_pointer_proj.", key)
+    return _THREE_LAYERS.sub(lambda found: f"{found[1]}.{('proj_in', 'layers.0', 'proj_out')[int(found[2])]}.", key)

@@ -7,13 +7,13 @@ import os
 import secrets
 import shutil
 from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
 
 from ..errors import PointVidError
 from ..files.atomic import atomic_path
 from ..files.video import VideoFile, write_video
 from ..progress import Progress, silent
+from ..report.page import render
 from .plan import CLIPS, KEY, PAGE, Study
 
 CRF = 12  # nothing that a rater could see is lost
@@ -70,10 +70,7 @@ def make_study(
 
 def page(study: Study) -> str:
     """The raters' page: no network, no other file than the clips."""
-    template = files(__package__).joinpath("page.html").read_text(encoding="utf-8")
-    # "<" inside a script element could end it.
-    plan = json.dumps(study.public(), ensure_ascii=False).replace("<", "\\u003c")
-    return template.replace("{{PLAN}}", plan)
+    return render(Path(__file__).with_name("page.html"), plan=study.public())
 
 
 def _check_alike(

@@ -114,4 +114,4 @@ class SyntheticClip:
     def point_map(self) -> PointMap:
         """The truth of the movable objects as the dense P of the paper; background is 0."""
         points = torch.where(self.mask[None, :, :, None], self.points, torch.zeros(()))
-        return PointMap(points, self.mask, self.camera, "metric", self.fps)
+        return PointMap(points, self.object_map, self.camera, "metric", self.fps, self.visible & self.mask)

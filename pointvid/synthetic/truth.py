@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from scipy.spatial import cKDTree
 
 from ..camera import Camera
@@ -16,19 +17,17 @@ class View:
     """The fixed camera in world axes: `rotation` [3, 3] takes camera axes (x right, y down, z ahead) to the world's."""
 
     def __init__(self, camera: Camera, rotation: np.ndarray, position: np.ndarray) -> None:
-        self.fx, self.fy, self.cx, self.cy = camera.intrinsics
-        self.rotation, self.position = rotation, position
+        self.camera, self.rotation, self.position = camera, rotation, position
 
     def pixels(self, world: np.ndarray) -> np.ndarray:
         """World [..., 3] to (u, v, depth) [..., 3]."""
-        x, y, z = np.moveaxis((world - self.position) @ self.rotation, -1, 0)
-        return np.stack((x / z * self.fx + self.cx, y / z * self.fy + self.cy, z), -1)
+        return self.camera.project(torch.from_numpy((world - self.position) @ self.rotation)).numpy()
 
     def world(self, depth: np.ndarray) -> np.ndarray:
         """The surface seen by each pixel of a depth image [H, W], in world axes [H, W, 3]."""
         v, u = np.mgrid[: depth.shape[0], : depth.shape[1]]
-        ray = np.stack(((u - self.cx) / self.fx, (v - self.cy) / self.fy, np.ones_like(depth)), -1)
-        return (ray * depth[..., None]) @ self.rotation.T + self.position
+        seen = self.camera.unproject(torch.from_numpy(np.stack((u, v, depth), -1)))
+        return seen.numpy() @ self.rotation.T + self.position
 
 
 def follow_rigid(points: np.ndarray, positions: np.ndarray, rotations: np.ndarray) -> np.ndarray:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..depth import DepthMaps
 from ..errors import PointVidError
-from .base import DepthMaps
 
 _EDGE = 0.03
 """Log-depth spread within 3x3 pixels above which they lie on more than one surface."""

@@ -16,14 +16,13 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from ..camera import Camera
+from ..depth import Depth
 from ..progress import Progress, silent
-from ..tracks import PointTracks, colors_at, on_screen
+from ..tracks import on_screen
 from .anchors import Anchors, inverse
-from .base import DepthMaps, Frames, check_clip
+from .base import Frames, Tracked
 from .chain import chain
 from .consensus import Consensus
-from .lift import lift_tracks
 from .patches import Pyramid, grey, pyramid
 from .search import search
 
@@ -68,31 +67,10 @@ class LucasKanade:
     chunk: int = 1024
 
     @torch.no_grad()
-    def track(
-        self,
-        video: Frames,
-        queries: Tensor,
-        depth: DepthMaps | None = None,
-        progress: Progress = silent,
-        camera: Camera | None = None,
-        fps: float = 8.0,
-        depth_unit: str = "relative",
-    ) -> PointTracks:
-        """As `Tracker.track`. Raises PointVidError where the inputs do not fit each other."""
-        check_clip(video, queries, depth)
-        queries = queries.float()
-        size = tuple(video.shape[1:3])
-        uv, visible, color = self._follow(video, queries, progress)
-        uvd = lift_tracks(uv, visible, depth)
-        unit = "relative" if depth is None else depth_unit
-        return PointTracks(uvd, visible, size, camera or Camera.default(size), unit, fps, color)
-
-    def _follow(self, video: Frames, queries: Tensor, progress: Progress) -> tuple[Tensor, Tensor, Tensor]:
-        """Returns (uv [T, N, 2], visible [T, N], color [N, 3])."""
+    def track(self, video: Frames, queries: Tensor, depth: Depth | None = None, progress: Progress = silent) -> Tracked:
+        """As `Tracker.track`."""
         frames, height, width = video.shape[:3]
         first = video[0]
-        queries = queries.to(first.device)
-        color = colors_at(first, queries)
         leaders = self._leaders((height, width), queries)
         state = _State.at(torch.cat((leaders, queries)))
         consensus = Consensus(state.uv, len(leaders), self.neighbours)
@@ -107,7 +85,7 @@ class LucasKanade:
             visible.append(state.visible[len(leaders) :])
             before = now
         progress(frames - 1, frames - 1, "tracking")
-        return torch.stack(uv), torch.stack(visible), color
+        return Tracked(torch.stack(uv), torch.stack(visible))
 
     def _pyramids(self, frame: Tensor) -> tuple[Pyramid, Pyramid]:
         """Of a frame: grey, for the steps; and for the anchors."""

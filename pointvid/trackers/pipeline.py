@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from ..camera import Camera
+from ..depth import Depth
 from ..errors import PointVidError
 from ..memory import memory_error
+from ..point_map import UNKNOWN
 from ..points.smoothing import smooth_tracks
 from ..progress import Progress, silent
-from ..tracks import PointTracks
-from .base import DepthMaps, Frames, Tracker, create_tracker
+from ..tracks import PointTracks, colors_at, on_screen
+from .base import Frames, Tracker, check_clip
 from .foreground import mask_from_tracks, moving_foreground
+from .lift import lift_tracks
 from .queries import dense_queries, grid_and_foreground_queries
+from .registry import create_tracker
+from .settings import TrackSettings
 from .spatracker.queries import paper_queries
 
 _JUDGED = 10_000
 """Tracks that are looked at one by one to find what moves: more than the default queries are."""
 
-QUERIES = ("auto", "grid", "dense", "paper")
+Mask = Tensor | Literal["everything"] | None
+"""bool [H, W] foreground of frame 0, or an integer map with an object's number at each pixel; "everything"; or None:
+what moves by itself is to be found."""
+
+FoundBy = Literal["mask", "motion", "everything"]
 
 
 @dataclass(frozen=True)
@@ -42,91 +52,132 @@ class TrackQuality:
     jitter: float
     jitter_smoothed: float
 
+    @classmethod
+    def of(cls, tracks: PointTracks, smoothed: PointTracks) -> TrackQuality:
+        """Of tracks as tracked, and after smoothing."""
+        return cls(
+            tracks.num_points,
+            tracks.visible[-1].float().mean().item(),
+            tracks.visible.float().mean().item(),
+            jitter(tracks),
+            jitter(smoothed),
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class TrackedClip:
     """What `track_clip` makes of a clip.
 
     Attributes:
-        tracks: of the foreground alone, coloured, with object ids.
-        mask: bool [H, W], the foreground of frame 0.
-        object_map: int32 [H, W], 0 for background, the object of each foreground pixel; None where it is not known.
+        tracks: of the foreground alone, coloured, with object ids where objects are known.
+        objects: int32 [H, W], as in `PointMap`: what `densify` fills.
         quality: of `tracks`.
         found_by: "mask" (given), "motion" (found from the tracks) or "everything".
     """
 
     tracks: PointTracks
-    mask: Tensor
-    object_map: Tensor | None
+    objects: Tensor
     quality: TrackQuality
-    found_by: str
+    found_by: FoundBy
+
+    @property
+    def mask(self) -> Tensor:
+        """bool [H, W], the foreground of frame 0."""
+        return self.objects != 0
 
 
 def track_clip(
     video: Frames,
-    mask: Tensor | None = None,
-    depth: DepthMaps | None = None,
-    camera: Camera | None = None,
-    depth_unit: str = "relative",
+    *,
+    mask: Mask = None,
+    depth: Depth | None = None,
     tracker: str | Tracker = "lucas_kanade",
-    everything: bool = False,
-    grid: int = 80,
-    extra: int = 1600,
-    queries: str = "auto",
-    smooth: bool = True,
-    seed: int = 0,
-    fps: float | None = None,
+    settings: TrackSettings | None = None,
     progress: Progress = silent,
 ) -> TrackedClip:
     """Track the foreground of a clip.
 
     Args:
-        video: uint8 [T, H, W, 3], or anything that gives its frames one by one (`video.VideoFile`).
-        mask: bool [H, W] foreground of frame 0, or an integer map with an object's number at each pixel. None finds
-            what moves by itself.
-        depth: [T, H, W] along the camera's axis, above 0; None gives flat tracks of depth 1.0.
-        camera: intrinsics in pixels of the clip; None is `Camera.default`.
-        depth_unit: "metric" or "relative", what `depth` is in.
-        tracker: a name in `base.TRACKERS`, or a tracker.
-        everything: every pixel is foreground.
-        grid: query points a side, over the whole image.
-        extra: random query pixels, in the mask where one is given.
-        queries: "grid" (those two); "dense", every pixel (`queries.dense_queries`); "paper", the published preset for
-            SpaTracker (`spatracker.queries.paper_queries`; needs a mask); or "auto": dense for a tracker that follows
-            every pixel anyway, else grid.
-        smooth: smooth the tracks in time (Kalman, RTS).
-        seed: of the random pixels.
-        fps: frames a second; None takes `video.fps` where there is one, else 8.
+        video: what `read_clip` gives, or anything with frames uint8 [T, H, W, 3], asked for one by one. Frames a second
+            are its `fps`, 8 where it has none (a tensor).
+        mask: see `Mask`.
+        depth: None gives flat tracks of depth 1.0 with `Camera.default`.
+        tracker: a name in `registry.TRACKERS`, or a tracker.
+        settings: which points are followed, and how smooth the tracks are to be; None: every default.
     Raises:
         PointVidError: inputs that do not fit each other, an empty mask, or nothing that moves.
     """
-    height, width = video.shape[1:3]
-    if mask is not None:
-        if everything:
-            raise PointVidError("mask is given and everything is to be tracked; expected one of the two")
-        _check_mask(mask, (height, width))
+    settings = settings or TrackSettings()
+    size = video.shape[1], video.shape[2]
     follower = create_tracker(tracker) if isinstance(tracker, str) else tracker
-    foreground = None if mask is None else mask != 0
-    points = _queries(queries, follower, (height, width), foreground, grid, extra, seed)
-    fps = float(fps or getattr(video, "fps", None) or 8.0)
-    what = f"while tracking {len(points)} points through {video.shape[0]} frames of {height}x{width}"
+    foreground = _checked(mask, size) if isinstance(mask, Tensor) else None
+    points = _queries(settings, follower, size, foreground)
+    what = f"while tracking {len(points)} points through {video.shape[0]} frames of {size[0]}x{size[1]}"
     with memory_error(what, "use a smaller or shorter clip, or fewer points"):
-        tracks = follower.track(video, points, depth, progress, camera, fps, depth_unit)
+        tracks = track_points(video, points, depth=depth, tracker=follower, progress=progress)
     device = tracks.uvd.device
-    object_map = None
-    if everything:
-        found_by, mask = "everything", torch.ones(height, width, dtype=torch.bool, device=device)
-    elif mask is None:
-        found_by, (object_map, ids) = "motion", _moving_objects(tracks, seed)
-        mask = object_map != 0
-        tracks = tracks.replace(object_id=ids).select(ids != 0)
-    else:
-        found_by, ids = "mask", mask.to(device).to(torch.int32)
+    found_by: FoundBy
+    if isinstance(mask, Tensor):
+        found_by, objects = "mask", mask.to(device).to(torch.int32)
         u, v = points.to(device).round().long().unbind(-1)
-        tracks = tracks.replace(object_id=ids[v, u])
-        object_map, mask = ids, ids != 0
-    smoothed = smooth_tracks(tracks) if smooth and tracks.num_frames > 2 else tracks
-    return TrackedClip(smoothed, mask, object_map, _quality(tracks, smoothed), found_by)
+        tracks = tracks.replace(object_id=objects[v, u])
+    elif mask == "everything":
+        found_by, objects = "everything", torch.full(size, UNKNOWN, dtype=torch.int32, device=device)
+    else:
+        found_by, (objects, ids) = "motion", _moving_objects(tracks, settings.seed)
+        tracks = tracks.replace(object_id=ids).select(ids != 0)
+    smoothed = smooth(tracks, settings)
+    return TrackedClip(smoothed, objects, TrackQuality.of(tracks, smoothed), found_by)
+
+
+def track_points(
+    video: Frames,
+    queries: Tensor,
+    *,
+    depth: Depth | None = None,
+    tracker: str | Tracker = "lucas_kanade",
+    progress: Progress = silent,
+) -> PointTracks:
+    """Follow given pixels of frame 0: the tracker, then what all trackers have in common.
+
+    Args:
+        video, depth, tracker: as in `track_clip`.
+        queries: float [N, 2], (u, v) in pixels of frame 0. They come back exactly as `uvd[0, :, :2]`.
+    Returns:
+        Coloured tracks on the device of the frames; relative and of depth 1.0 without depth maps.
+    Raises:
+        PointVidError: the inputs do not fit each other.
+    """
+    check_clip(video, queries, depth)
+    follower = create_tracker(tracker) if isinstance(tracker, str) else tracker
+    known = depth or Depth()
+    first = video[0]
+    size = video.shape[1], video.shape[2]
+    queries = queries.to(first.device, torch.float32)
+    found = follower.track(video, queries, depth, progress)
+    uv = torch.cat((queries[None], found.uv[1:]))
+    visible = found.visible & on_screen(*uv.unbind(-1), size)
+    visible[0] = True
+    if found.depth is None:
+        uvd = lift_tracks(uv, visible, known.maps)
+    else:
+        uvd = torch.cat((uv, found.depth[..., None]), -1)
+    return PointTracks(
+        uvd,
+        visible,
+        size,
+        known.camera or Camera.default(size),
+        known.unit,
+        float(getattr(video, "fps", None) or 8.0),
+        colors_at(first, queries),
+    )
+
+
+def smooth(tracks: PointTracks, settings: TrackSettings) -> PointTracks:
+    """As the settings say; two frames have nothing to smooth."""
+    if not settings.smooth or tracks.num_frames < 3:
+        return tracks
+    return smooth_tracks(tracks, tau=settings.tau, tau_depth=settings.tau_depth)
 
 
 def _moving_objects(tracks: PointTracks, seed: int) -> tuple[Tensor, Tensor]:
@@ -146,28 +197,17 @@ def _moving_objects(tracks: PointTracks, seed: int) -> tuple[Tensor, Tensor]:
     return object_map, ids
 
 
-def _queries(
-    kind: str,
-    follower: Tracker,
-    size: tuple[int, int],
-    mask: Tensor | None,
-    grid: int,
-    extra: int,
-    seed: int,
-) -> Tensor:
+def _queries(settings: TrackSettings, follower: Tracker, size: tuple[int, int], mask: Tensor | None) -> Tensor:
     """float32 [N, 2]; of the foreground alone where it is known."""
-    if kind not in QUERIES:
-        raise PointVidError(f"queries is {kind!r}, expected one of {', '.join(QUERIES)}")
-    if kind == "auto":
-        kind = "dense" if getattr(follower, "follows_every_pixel", False) else "grid"
+    kind = getattr(follower, "default_queries", "grid") if settings.queries == "auto" else settings.queries
     if kind == "dense":
         return dense_queries(size, mask)
     if kind == "paper":
         if mask is None:
             raise PointVidError("queries is 'paper' and mask is not given; expected one, that preset starts in it")
-        points = paper_queries(mask, seed)
+        points = paper_queries(mask, settings.seed)
     else:
-        points = grid_and_foreground_queries(size, mask, grid, extra, seed)
+        points = grid_and_foreground_queries(size, mask, settings.grid, settings.extra, settings.seed)
     if mask is None:
         return points
     # The background is not asked for: a tracker that wants context adds its own.
@@ -175,7 +215,8 @@ def _queries(
     return points[mask.cpu()[v, u]]
 
 
-def _check_mask(mask: Tensor, size: tuple[int, int]) -> None:
+def _checked(mask: Tensor, size: tuple[int, int]) -> Tensor:
+    """Where a mask or a map of objects is foreground, bool [H, W]."""
     if tuple(mask.shape) != size:
         found = "x".join(map(str, mask.shape))
         raise PointVidError(f"mask is {found}, clip is {size[0]}x{size[1]} (HxW); expected the size of the clip")
@@ -183,16 +224,7 @@ def _check_mask(mask: Tensor, size: tuple[int, int]) -> None:
         raise PointVidError(f"mask is {mask.dtype}, expected bool or an integer map of objects; threshold it first")
     if not (mask != 0).any():
         raise PointVidError("mask is all zero, expected at least one foreground pixel; give none to find what moves")
-
-
-def _quality(tracks: PointTracks, smoothed: PointTracks) -> TrackQuality:
-    return TrackQuality(
-        tracks.num_points,
-        tracks.visible[-1].float().mean().item(),
-        tracks.visible.float().mean().item(),
-        jitter(tracks),
-        jitter(smoothed),
-    )
+    return mask != 0
 
 
 def jitter(tracks: PointTracks) -> float:

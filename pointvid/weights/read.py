@@ -12,8 +12,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from ..diffusion.bases.unet.joint import check_keys
 from ..errors import PointVidError
+from .check import check_keys
 
 
 def read_weights(path: str | PathLike | None, tracker: str, source: str) -> dict[str, Tensor]:

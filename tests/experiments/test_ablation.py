@@ -21,7 +21,7 @@ from experiments.ablation.measure import (
     followed_queries,
     foreground_queries,
     motion,
-    shape_change,
+    procrustes_change,
     video_figures,
 )
 from experiments.ablation.plan import Plan, first_config, make_jobs, prepare, second_config
@@ -33,7 +33,7 @@ from pointvid.diffusion.bases.unet.joint import extract_base
 from pointvid.diffusion.checkpoint import load_checkpoint
 from pointvid.errors import PointVidError
 from pointvid.point_map import PointMap
-from pointvid.trackers.lucas_kanade import LucasKanade
+from pointvid.trackers.pipeline import track_points
 from tests.training.tiny import moving_box
 from training.augment import AugmentStage
 from training.config import Augment, Regularize, load_config
@@ -73,14 +73,14 @@ def test_known_shapes_have_known_figures():
     square = torch.tensor([[0.0, 0], [0, 2], [2, 0], [2, 2]])
     turn = torch.tensor([[0.6, 0.8], [-0.8, 0.6]])
     moved = torch.stack((square, 1.5 * square @ turn + 3))
-    assert shape_change(moved) == pytest.approx(0, abs=1e-6)
+    assert procrustes_change(moved) == pytest.approx(0, abs=1e-6)
     # a square squashed to half its height: correlation (1 + 0.5) / sqrt(2) / sqrt(1.25), by hand
     squashed = torch.stack((square, square * torch.tensor([1.0, 0.5])))
-    assert shape_change(squashed) == pytest.approx(math.sqrt(1 - 1.5**2 / (2 * 1.25)), rel=1e-5)
+    assert procrustes_change(squashed) == pytest.approx(math.sqrt(1 - 1.5**2 / (2 * 1.25)), rel=1e-5)
     mirrored = torch.tensor([[0.0, 0], [4, 0], [0, 1]])
-    assert shape_change(torch.stack((mirrored, mirrored * torch.tensor([-1.0, 1.0])))) > 0.1
+    assert procrustes_change(torch.stack((mirrored, mirrored * torch.tensor([-1.0, 1.0])))) > 0.1
     assert motion(moved) == pytest.approx((moved[1] - moved[0]).norm(dim=-1).quantile(0.5).item())
-    assert shape_change(torch.stack((square, torch.zeros_like(square)))) == pytest.approx(1)
+    assert procrustes_change(torch.stack((square, torch.zeros_like(square)))) == pytest.approx(1)
 
 
 def test_queries_are_pixels_of_the_mask():
@@ -127,7 +127,7 @@ def test_points_that_cannot_be_followed_do_not_count():
     kept = followed_queries(sample)
     assert 8 <= len(kept) <= len(queries)
     truth = at_pixels(sample.point_map.points, queries)
-    error = (LucasKanade().track(sample.video, queries, None).uvd - truth)[..., :2].norm(dim=-1).amax(0)
+    error = (track_points(sample.video, queries).uvd - truth)[..., :2].norm(dim=-1).amax(0)
     assert set(kept.tolist()) == {i for i, furthest in enumerate(error.tolist()) if furthest <= 2}
     gone = dataclasses.replace(sample, video=sample.video[:1].expand_as(sample.video).contiguous())
     assert len(followed_queries(gone)) == 0  # the box goes 3 px and the video does not show it
@@ -150,7 +150,7 @@ def test_rewritten_shards_have_other_points_and_the_same_videos(shards_folder, t
     one, two = before[5], after[5]
     assert torch.equal(one.video, two.video)
     assert one.caption == two.caption
-    expected = sparse_points(one.point_map, one.object_map, "absolute", 4)
+    expected = sparse_points(one.point_map, "absolute", 4)
     assert (two.point_map.points - expected.points).abs().max() < 0.01
     assert isinstance(two.point_map, PointMap)
 
@@ -390,13 +390,13 @@ def test_an_ablation_from_a_base_without_points(plan, stage1_config, tmp_path, m
         start = load_checkpoint(plan.work / "models" / f"{kind}.safetensors")
         assert start.info.stage == "initial"
         assert start.info.config.entry_attention == kind
-        video = extract_base(start.unet, start.info.config)
+        video = extract_base(start.weights, start.info.config)
         expected = extract_base(whole.unet, whole.info.config)
         assert all(torch.equal(video[key], value) for key, value in expected.items())
-        assert not start.unet["conv_out.weight"][4:].any()  # no points yet
-        assert start.unet["conv_out.weight"][:4].any()
+        assert not start.weights["conv_out.weight"][4:].any()  # no points yet
+        assert start.weights["conv_out.weight"][:4].any()
     made = load_checkpoint(plan.first("joint", 0))
-    assert made.unet["conv_out.weight"][4:].any()
+    assert made.weights["conv_out.weight"][4:].any()
 
 
 def test_a_base_that_knows_points_is_refused(plan, stage1_config):

@@ -8,9 +8,9 @@ import pytest
 import torch
 from transformers import CLIPTextModel, CLIPTokenizer, CLIPVisionModelWithProjection
 
-from pointvid.diffusion.bases.base import base_model
+from pointvid.diffusion.bases import base_model
 from pointvid.diffusion.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from pointvid.diffusion.convert import from_diffusers
+from pointvid.diffusion.convert import from_published
 from pointvid.diffusion.guidance import without_points
 from pointvid.diffusion.sampling import guided, initial_noise, sample
 from tests import tiny_models as tiny
@@ -29,13 +29,13 @@ def published(tmp_path_factory):
 
 def put_checkpoint(host, published) -> Path:
     """Convert, move the new weights off zero, and lay the file (and one of the UNet alone) into the host's folders."""
-    checkpoint = from_diffusers(published)
+    checkpoint = from_published(published)
     generator = torch.Generator().manual_seed(0)
     unet = {
         key: value + 0.05 * torch.randn(value.shape, generator=generator)
         if key.startswith(("entry.", "conv_in.", "conv_out."))
         else value
-        for key, value in checkpoint.unet.items()
+        for key, value in checkpoint.weights.items()
     }
     path = host.base / "models" / "checkpoints" / "joint.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -102,14 +102,14 @@ def host_free(joint: Checkpoint, positive: list, negative: list, noise: torch.Te
     """The same video by the library's own sampler from the conditioning the host made: latents as a VAE has them."""
     adapter = base_model(joint.info.base)
     unet = adapter.build(joint.info.config).eval()
-    unet.load_state_dict(joint.unet)
+    unet.load_state_dict(joint.weights)
     scale = joint.info.configs["vae"]["scaling_factor"]
     both = [
         adapter.conditions(text, FRAMES, FPS, extra["pointvid_image_latent"] * scale, extra["pointvid_image_embedding"])
         for ((text, extra),) in (positive, negative)
     ]
     with torch.no_grad():
-        return sample(guided(unet, *both, 3.0), joint.info.schedule, noise, steps=4) / scale
+        return sample(guided(unet, *both, 3.0), joint.info.process, noise, steps=4) / scale
 
 
 def test_conditioning_is_what_the_encoders_libraries_make(host, joint, published):
@@ -139,8 +139,8 @@ def sampled_both_ways(node: str, host, joint: Checkpoint) -> tuple[torch.Tensor,
     assert result["ok"], result
     found = host.probed("latent")["samples"]
     # Below the noisiest step the host adds sigma * noise, which the network sees as noise of variance < 1.
-    first = joint.info.schedule.timesteps(4)[0]
-    alpha = joint.info.schedule.alphas_cumprod[first]
+    first = joint.info.process.timesteps(4)[0]
+    alpha = joint.info.process.alphas_cumprod[first]
     noise = initial_noise(LATENT, 7) if own else host_noise() * (1 - alpha).sqrt()
     return found, host_free(joint, host.probed("positive"), host.probed("negative"), noise)
 
@@ -218,12 +218,12 @@ def test_inner_guidance_is_the_librarys(host, joint):
     assert host.run(graph)["ok"]
     adapter, scale = base_model(joint.info.base), joint.info.configs["vae"]["scaling_factor"]
     unet = adapter.build(joint.info.config).eval()
-    unet.load_state_dict(joint.unet)
+    unet.load_state_dict(joint.weights)
     both = [
         adapter.conditions(text, FRAMES, FPS, extra["pointvid_image_latent"] * scale, extra["pointvid_image_embedding"])
         for ((text, extra),) in (host.probed("positive"), host.probed("negative"))
     ]
-    schedule = joint.info.schedule
+    schedule = joint.info.process
     spread = float((1 - schedule.alphas_cumprod[schedule.timesteps(2)[0]]).sqrt())
     with torch.no_grad():
         expected = sample(inner_guided(unet, *both, 3.0, 2.0), schedule, host_noise() * spread, steps=2) / scale
@@ -253,10 +253,10 @@ def test_without_points_the_points_change_nothing(host, joint):
     ((text, extra),) = host.probed("positive")
     adapter, scale = base_model(joint.info.base), joint.info.configs["vae"]["scaling_factor"]
     unet = adapter.build(joint.info.config).eval()
-    unet.load_state_dict(joint.unet)
+    unet.load_state_dict(joint.weights)
     latent, embedding = extra["pointvid_image_latent"] * scale, extra["pointvid_image_embedding"]
     denoise = guided(unet, adapter.conditions(text, FRAMES, FPS, latent, embedding), None, 1.0)
-    schedule = joint.info.schedule
+    schedule = joint.info.process
     spread = (1 - schedule.alphas_cumprod[schedule.timesteps(2)[0]]).sqrt()
     with torch.no_grad():
         expected = sample(lambda x, t: denoise(without_points(x), t), schedule, host_noise() * spread, steps=2) / scale
@@ -267,7 +267,7 @@ def test_core_sampling_and_lora_nodes_take_the_model(host, joint):
     from safetensors.torch import save_file
 
     key = "mid_block.attentions.0.transformer_blocks.0.attn1.to_q"
-    width = joint.unet[f"{key}.weight"].shape[0]
+    width = joint.weights[f"{key}.weight"].shape[0]
     lora = {
         f"diffusion_model.{key}.lora_A.weight": torch.ones(2, width),
         f"diffusion_model.{key}.lora_B.weight": torch.ones(width, 2),

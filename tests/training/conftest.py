@@ -21,8 +21,9 @@ def small_model_file(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def vae_folder(tmp_path_factory, small_model_file):
-    from training.config import SmallModel, load_config
+    from training.config import load_config
     from training.model.small_model import make_vae
+    from training.model.small_model_config import SmallModel
 
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("vae")

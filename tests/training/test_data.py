@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from pointvid.errors import PointVidError
+from pointvid.files.manifest import read_manifest, verify_shards
 from pointvid.files.sample import encode_sample
 from tests.training.tiny import moving_box, write_shards
-from training.data.shards import Entry, Order, Shards, read_manifest, write_manifest, write_shard
+from training.data.shards import Entry, Order, Shards, write_manifest, write_shard
 
 
 def entries(count, size=(4, 16, 16), shard=10):
@@ -22,7 +23,7 @@ def test_samples_come_back_by_index(shards_folder):
         assert found.caption == expected.caption
         assert (found.point_map.points - expected.point_map.points).abs().max() < 0.01
         assert torch.equal(found.point_map.mask, expected.point_map.mask)
-    shards.verify()
+    verify_shards(shards.folder)
 
 
 def test_webdataset_reads_the_shards(shards_folder):
@@ -93,7 +94,7 @@ def test_bad_shards_are_named(tmp_path):
     flipped[1600] ^= 255
     (folder / "s-00001.tar").write_bytes(flipped)
     with pytest.raises(PointVidError, match="is damaged"):
-        Shards(folder).verify()
+        verify_shards(folder)
 
 
 def test_manifest_and_shard_disagree(tmp_path):

@@ -4,8 +4,8 @@ import torch.nn.functional as F
 
 from pointvid.errors import PointVidError
 from tests.training.tiny import SMALL
-from training.config import Autoencoder, SmallModel
 from training.model.small_model import load_tokenizer, load_vae, make_small_model, make_vae, tokenizer_files
+from training.model.small_model_config import Autoencoder, SmallModel
 
 
 def test_the_autoencoder_starts_as_a_resizer():
@@ -39,9 +39,9 @@ def test_every_word_is_one_token_and_others_are_spelled():
 def test_the_small_model_is_a_function_of_its_seed(vae_folder):
     small, vae = SmallModel(**SMALL), load_vae(vae_folder)
     one, two, other = (make_small_model(small, vae, seed) for seed in (0, 0, 1))
-    assert all(torch.equal(one.unet[key], two.unet[key]) for key in one.unet)
-    assert not torch.equal(one.unet["conv_in.weight"], other.unet["conv_in.weight"])
-    assert (one.unet["conv_out.weight"] == 0).all()
+    assert all(torch.equal(one.weights[key], two.weights[key]) for key in one.weights)
+    assert not torch.equal(one.weights["conv_in.weight"], other.weights["conv_in.weight"])
+    assert (one.weights["conv_out.weight"] == 0).all()
     assert one.info.stage == "initial"
     assert one.info.to_metadata()["pointvid.point_range"] == '{"near": 0.5, "far": 4.0, "margin": 0.25}'
 

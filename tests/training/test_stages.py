@@ -9,9 +9,9 @@ from torch import nn
 
 from pointvid.diffusion.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from pointvid.diffusion.encoders import load_encoders
-from pointvid.diffusion.process import Schedule
+from pointvid.diffusion.process import Diffusion
 from pointvid.errors import PointVidError
-from training.augment import AugmentStage, denoising_losses, snr_weight
+from training.augment import AugmentStage, denoising_losses
 from training.config import Augment, Conditioning, Regularize, Weights, load_config
 from training.data.batch import Batch
 from training.loop import train
@@ -79,9 +79,9 @@ def fake_batch(count=3):
 
 
 def test_denoising_loss_is_the_textbook_formula():
-    schedule, batch = Schedule(), fake_batch()
+    schedule, batch = Diffusion(), fake_batch()
     seed_step(0, 0)
-    video, points, _ = denoising_losses(Fixed(torch.zeros(1)), schedule, batch, NOTHING_DROPPED, None)
+    video, points, _ = denoising_losses(Fixed(torch.zeros(1)), schedule, batch, NOTHING_DROPPED)
     seed_step(0, 0)  # the same draws in the same order
     t = torch.randint(0, 1000, (3,))
     noise = torch.randn(3, 8, 2, 2, 2)
@@ -93,18 +93,17 @@ def test_denoising_loss_is_the_textbook_formula():
 
 
 def test_min_snr_weights():
-    schedule = Schedule()
+    schedule = Diffusion()
     t = torch.tensor([10, 500, 990])
     alpha = schedule.alphas_cumprod[t]
     snr = alpha / (1 - alpha)
-    assert torch.allclose(snr_weight(schedule, t, 5.0), torch.minimum(snr, torch.tensor(5.0)) / (snr + 1))
-    assert torch.equal(snr_weight(schedule, t, None), torch.ones(3))
+    assert torch.allclose(schedule.min_snr_weight(t, 5.0), torch.minimum(snr, torch.tensor(5.0)) / (snr + 1))
 
 
 def test_dropped_points_are_hidden_and_do_not_count():
     model = Fixed(torch.ones(1))
     always = NOTHING_DROPPED.model_copy(update={"drop_points": 1.0})
-    _, points, _ = denoising_losses(model, Schedule(), fake_batch(), always, None)
+    _, points, _ = denoising_losses(model, Diffusion(), fake_batch(), always)
     assert points == 0
     assert (model.seen[0][0][:, 4:] == 0).all()
     assert (model.seen[0][0][:, :4] != 0).any()
@@ -121,8 +120,8 @@ def test_stage_one_runs_resumes_and_writes_an_all_in_one_checkpoint(stage1, tmp_
     train(stage1("out=" + str(tmp_path / "parts"), steps=2))
     again = train(stage1("out=" + str(tmp_path / "parts"), steps=4))
     one, two = load_checkpoint(path), load_checkpoint(again)
-    for part in ("unet", *one.parts):
-        a, b = (c.unet if part == "unet" else c.parts[part] for c in (one, two))
+    for part in ("weights", *one.parts):
+        a, b = (c.weights if part == "weights" else c.parts[part] for c in (one, two))
         assert a.keys() == b.keys()
         assert all(torch.equal(a[key], b[key]) for key in a), part
     assert one.info.stage == "augment"
@@ -173,7 +172,7 @@ def test_lora_trains_few_weights_and_merges(trained, stage1_config):
     batch = first_batch(stage)
     z, t = torch.randn(2, 8, *batch.video.shape[2:]), torch.tensor([3, 700])
     plain = stage.base.build(merged.info.config)
-    plain.load_state_dict(merged.unet)
+    plain.load_state_dict(merged.weights)
     twin = copy.deepcopy(stage.model).eval()
     twin.unet = plain.eval()
     with torch.no_grad():
@@ -218,7 +217,7 @@ def test_gradient_goes_through_the_chosen_step_only(stage2):
     assert trust == 1.0
     # the last DDIM step ends at abar = 1: z_0 = sqrt(abar_1) x - sqrt(1 - abar_1) v
     (slope,) = torch.autograd.grad(z0.sum(), output)
-    alpha = stage.schedule.alphas_cumprod[stage.schedule.timesteps(5)[-1]]
+    alpha = stage.process.alphas_cumprod[stage.process.levels(5)[-2]]
     assert torch.allclose(slope, -((1 - alpha) ** 0.5) * torch.ones_like(slope), atol=1e-6)
 
 
@@ -247,7 +246,7 @@ def test_a_decoder_kept_in_float32_stays_so(trained, stage2, tmp_path):
     weight = start.parts["vae"]["decoder.conv_out.weight"].float() + 1e-6  # float16 has no such numbers
     vae = start.parts["vae"] | {"decoder.conv_out.weight": weight}
     path = tmp_path / "refit.safetensors"
-    save_checkpoint(Checkpoint(start.info, start.unet, start.parts | {"vae": vae}), path)
+    save_checkpoint(Checkpoint(start.info, start.weights, start.parts | {"vae": vae}), path)
     made = load_checkpoint(train(stage2(model={"checkpoint": str(path)}, steps=1)))
     assert torch.equal(made.parts["vae"]["decoder.conv_out.weight"], weight)
     others = {value.dtype for name, value in made.parts["vae"].items() if name != "decoder.conv_out.weight"}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from training.data.shards import MANIFEST, Shards
+from pointvid.files.manifest import MANIFEST
+from training.data.shards import Shards
 from training.synthesize import synthesize
 
 pytest.importorskip("mujoco")

@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal
 
-from pydantic import Field, create_model, model_validator
+from pydantic import Field
 
 from pointvid.preprocess import ClipSettings, Gates, PreprocessSettings, TrackSettings
 
 from ..config import Strict
-
-
-def _strict(settings: type) -> type[Strict]:
-    """The same keys and defaults as a dataclass of the library, read strictly."""
-    hints = get_type_hints(settings)
-    keys = {item.name: (hints[item.name], item.default) for item in fields(settings)}
-    return create_model(settings.__name__, __base__=Strict, __doc__=settings.__doc__, **keys)
-
-
-Clip, Tracks, Limits = _strict(ClipSettings), _strict(TrackSettings), _strict(Gates)
 
 
 class Plugin(Strict):
@@ -51,9 +40,9 @@ class BuildDataset(Strict):
 
     videos: Path | None = Field(None, description="where the video names of lists are looked up, besides beside them")
     min_score: float | None = Field(None, description="rows of a list with a lower matching_score are left out")
-    clip: Clip = Clip()
-    tracks: Tracks = Tracks()
-    gates: Limits = Limits()
+    clip: ClipSettings = ClipSettings()
+    tracks: TrackSettings = TrackSettings()
+    gates: Gates = Gates()
     need_caption: bool = True
     labels: Plugin | None = Field(Plugin(name="rules"), description="None: only labels that come with the clips")
     segmenter: Plugin | None = Field(None, description="None: the foreground is what moves by itself")
@@ -64,24 +53,15 @@ class BuildDataset(Strict):
     report_samples: int = Field(12, ge=0, description="samples that the report shows")
     speed: Speed = Speed()
 
-    @model_validator(mode="after")
-    def _possible(self) -> BuildDataset:
-        self.preprocess_settings()
-        return self
-
     def preprocess_settings(self) -> PreprocessSettings:
         """As the library takes them."""
-        return PreprocessSettings(
-            ClipSettings(**self.clip.model_dump()),
-            TrackSettings(**self.tracks.model_dump()),
-            Gates(**self.gates.model_dump()),
-            self.need_caption,
-        )
+        return PreprocessSettings(self.clip, self.tracks, self.gates, self.need_caption)
 
     def decisive(self) -> dict[str, Any]:
         """The settings beside the models' that decide what the samples are; a folder is built with one set of them."""
         models = {"labels", "segmenter", "depth", "tracker"}
-        return self.model_dump(mode="json", exclude={"videos", "device", "report_samples", "speed", *models})
+        found = self.model_dump(mode="json", exclude={"videos", "device", "report_samples", "speed", *models})
+        return {**found, "tracks": self.tracks.facts()}
 
     def without_secrets(self) -> BuildDataset:
         """To be written down."""

@@ -11,18 +11,18 @@ from typing import Any
 import torch
 
 from pointvid.errors import PointVidError
+from pointvid.files.manifest import file_digest
 from pointvid.preprocess import Preprocessor
 from pointvid.segmenters.grounded_sam2 import find_models
-from pointvid.trackers.base import TRACKERS
+from pointvid.trackers.registry import TRACKERS
 
-from ..data.shards import file_digest
 from .config import BuildDataset, Plugin
 
 KNOWN: dict[str, dict[str, str]] = {
     "labels": {"rules": "pointvid.labels.rules:RuleLabels", "server": "pointvid.labels.chat:ChatLabels"},
     "segmenter": {"grounded_sam2": "pointvid.segmenters.grounded_sam2:load_grounded_sam2"},
     "depth": {"transformers": "pointvid.depth_models.loading:load_depth_model"},
-    "tracker": {name: f"pointvid.trackers{place}" for name, place in TRACKERS.items()},
+    "tracker": {kind.name: f"pointvid.trackers{kind.factory}" for kind in TRACKERS.values()},
 }
 """What a model is for -> its name in the config -> "module:factory"."""
 

@@ -27,9 +27,10 @@ from typing import Any
 import pointvid
 from pointvid.errors import PointVidError
 from pointvid.files.atomic import atomic_path
+from pointvid.files.manifest import MANIFEST, read_manifest
 from pointvid.files.revision import git_revision
 
-from ..data.shards import MANIFEST, read_manifest, write_manifest, write_shard
+from ..data.shards import write_manifest, write_shard
 from .inputs import Job
 from .stages import Outcome
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
 
 import torch
 from torch import Tensor
@@ -13,21 +14,18 @@ class Batch:
     """B clips of one size.
 
     Attributes:
-        video, points: clean scaled latents [B,4,T,h,w] of the two halves.
+        video, points: clean latents [B,C,T',h,w] of the two halves.
         fps: float32 [B].
-        tokens: int64 [B,M], the caption; `text` [B,M,D] instead where the text encoder is frozen and was run once.
-        pixels: uint8 [B,H,W,3], frame 0 for the image encoder; `image` [B,1,D] instead where it is frozen.
+        inputs: tensors [B,...] of prompts and first frames: what the base's `Encoders.encode` gives where they are
+            frozen and were run once, what their `prepare` gives where they are trained.
         uvd: float32 [B,T,H,W,3] true (u, v, depth); mask: bool [B,H,W]; intrinsics: float32 [B,4];
-            objects: int32 [B,H,W], zeros where objects are not known. Stage 2 only.
+            objects: int32 [B,H,W], as in PointMap. Stage 2 only.
     """
 
     video: Tensor
     points: Tensor
     fps: Tensor
-    tokens: Tensor | None = None
-    text: Tensor | None = None
-    pixels: Tensor | None = None
-    image: Tensor | None = None
+    inputs: dict[str, Tensor] = field(default_factory=dict)
     uvd: Tensor | None = None
     mask: Tensor | None = None
     intrinsics: Tensor | None = None
@@ -35,12 +33,17 @@ class Batch:
 
     def to(self, device: torch.device | str) -> Batch:
         """On another device."""
-        return Batch(**{name: value.to(device, non_blocking=True) for name, value in self._present().items()})
+        return self._each(lambda value: value.to(device, non_blocking=True))
 
     @staticmethod
     def stack(items: list[dict[str, Tensor]]) -> Batch:
-        """From one dict a clip."""
-        return Batch(**{name: torch.stack([item[name] for item in items]) for name in items[0]})
+        """From one dict a clip: the fields, and whatever else as inputs."""
+        stacked = {name: torch.stack([item[name] for item in items]) for name in items[0]}
+        own = {f.name for f in fields(Batch)}
+        inputs = {name: value for name, value in stacked.items() if name not in own}
+        return Batch(**{name: value for name, value in stacked.items() if name in own}, inputs=inputs)
 
-    def _present(self) -> dict[str, Tensor]:
-        return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        changed = {name: change(value) for name, value in self.inputs.items()}
+        rest = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "inputs"}
+        return Batch(**{k: change(v) for k, v in rest.items() if v is not None}, inputs=changed)

@@ -10,6 +10,7 @@ import hashlib
 import json
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -18,7 +19,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 from tqdm import tqdm
 
-from pointvid.diffusion.encoders import Encoders, TextEncoder
+from pointvid.diffusion.encoders import Encoders
 from pointvid.diffusion.pixels import to_range
 from pointvid.errors import PointVidError
 from pointvid.files.atomic import atomic_path
@@ -27,8 +28,6 @@ from pointvid.points.point_range import PointRange
 
 from .shards import Shards
 
-_FRAMES_AT_ONCE = 64
-
 
 class Latents(Dataset):
     """Clips as latents and conditions, by index; with `points`, also the true points (stage 2).
@@ -36,29 +35,33 @@ class Latents(Dataset):
     Args:
         shards: the samples.
         folder: of the cache; made by `build`.
-        trained_encoders: items hold caption tokens and pixels instead of their encodings.
+        points: items hold the true points too.
     """
 
-    def __init__(self, shards: Shards, folder: Path, trained_encoders: bool, points: bool = False):
-        self.shards, self.folder, self.trained, self.points = shards, folder, trained_encoders, points
-        self._open = lru_cache(16)(lambda shard: safe_open(folder / f"{shard}.safetensors", "pt"))
+    def __init__(self, shards: Shards, folder: Path, points: bool = False):
+        self.shards, self.folder, self.points = shards, folder, points
+        self._open = lru_cache(16)(lambda shard: _opened(folder / f"{shard}.safetensors"))
 
     def __len__(self) -> int:
         return len(self.shards)
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        """Tensors named as Batch's fields."""
+        """Tensors named as Batch's fields and inputs."""
         entry = self.shards.entries[index]
-        file = self._open(entry.shard)
-        names = ["video", "points", "fps", *(("tokens", "pixels") if self.trained else ("text", "image"))]
+        file, names = self._open(entry.shard)
         item = {name: file.get_tensor(f"{entry.key}/{name}") for name in names}
         item = {name: value.float() if value.is_floating_point() else value for name, value in item.items()}
         if self.points:
-            point_map, objects = self.shards.points(index)
-            item["uvd"], item["mask"] = point_map.points, point_map.mask
-            item["objects"] = torch.zeros(point_map.mask.shape, dtype=torch.int32) if objects is None else objects
+            point_map = self.shards.points(index)
+            item["uvd"], item["mask"], item["objects"] = point_map.points, point_map.mask, point_map.objects
             item["intrinsics"] = torch.tensor(point_map.camera.intrinsics)
         return item
+
+
+def _opened(path: Path) -> tuple[Any, list[str]]:
+    """A shard's file, and the names of what it holds of each clip."""
+    file = safe_open(path, "pt")
+    return file, sorted({key.rpartition("/")[2] for key in file.keys()})  # noqa: SIM118 (not a dict)
 
 
 def build(
@@ -81,8 +84,7 @@ def build(
     Raises:
         PointVidError: a sample is damaged, has no caption, or a shard is.
     """
-    frozen = () if trained_encoders else ("text", "image")
-    folder = root / _mark(shards, encoders, point_range, frozen)
+    folder = root / _mark(shards, encoders, point_range, trained_encoders)
     missing = [name for name in shards.manifest["shards"] if not (folder / f"{name}.safetensors").is_file()]
     mine = missing[rank::ranks]
     count = sum(len(shards.manifest["shards"][name]["samples"]) for name in mine)
@@ -108,38 +110,35 @@ def encode(
     """One sample as `Latents` gives it: latents in float16."""
     if not sample.caption:
         raise PointVidError("a sample has no caption, expected one sentence each; caption the data set first")
-    video = to_range(sample.video)
-    points = point_range.encode(sample.point_map)
     latents = {}
-    for name, frames in (("video", video), ("points", points)):
-        parts = [encoders.video.encode(part.to(device)) for part in frames.split(_FRAMES_AT_ONCE)]
-        latents[name] = torch.cat(parts).transpose(0, 1).half()
-    item = latents | {"fps": torch.tensor(sample.point_map.fps)}
-    if trained_encoders:
-        return item | {"tokens": token_ids(encoders.text, [sample.caption])[0], "pixels": sample.video[0]}
-    text, image = encoders.text([sample.caption])[0], encoders.image(sample.video[:1])[0]
-    return item | {"text": text.half(), "image": image.half()}
+    halves = (
+        ("video", encoders.video, to_range(sample.video)),
+        ("points", encoders.points, point_range.encode(sample.point_map)),
+    )
+    for name, codec, frames in halves:
+        latents[name] = codec.encode(frames.transpose(0, 1)[None].to(device))[0].half()
+    inputs = encoders.prepare([sample.caption], sample.video[:1])
+    if not trained_encoders:
+        inputs = {name: _half(value) for name, value in encoders.encode(inputs).items()}
+    return latents | {"fps": torch.tensor(sample.point_map.fps)} | {name: v[0] for name, v in inputs.items()}
 
 
-def token_ids(text: TextEncoder, prompts: list[str]) -> Tensor:
-    """int64 [B, M], cut and padded to the encoder's length."""
-    length = text.model.config.max_position_embeddings
-    return text.tokenizer(
-        prompts, padding="max_length", max_length=length, truncation=True, return_tensors="pt"
-    ).input_ids
+def _half(value: Tensor) -> Tensor:
+    return value.half() if value.is_floating_point() else value
 
 
-def _mark(shards: Shards, encoders: Encoders, point_range: PointRange, frozen: tuple[str, ...]) -> str:
+def _mark(shards: Shards, encoders: Encoders, point_range: PointRange, trained_encoders: bool) -> str:
     """A name for everything the numbers depend on."""
     digest = hashlib.sha256(json.dumps(point_range.to_dict(), sort_keys=True).encode())
     for name, record in sorted(shards.manifest["shards"].items()):
         digest.update(f"{name}{record['sha256']}".encode())
-    for name in ("video", *frozen):
-        for key, value in sorted(getattr(encoders, name).model.state_dict().items()):
-            if key.startswith(("decoder.", "post_quant_conv.")):
-                continue  # the latents do not know them: a refitted decoder needs no new ones
+    codecs = [encoders.video] if encoders.points is encoders.video else [encoders.video, encoders.points]
+    frozen = [] if trained_encoders else [network.state_dict() for network in encoders.networks().values()]
+    for weights in (*(codec.state() for codec in codecs), *frozen):
+        for key, value in sorted(weights.items()):
             # the bytes themselves: a sum would differ in its last bit from device to device
             digest.update(key.encode())
             digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    digest.update(str(encoders.video.model.config.scaling_factor).encode())
+    for codec in codecs:
+        digest.update(codec.settings().encode())
     return digest.hexdigest()[:16]

@@ -7,7 +7,6 @@ resume exactly. Shuffling stays within a window of shards, so reads stay local a
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import random
@@ -18,14 +17,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from torch import Tensor
-
 from pointvid.errors import PointVidError
 from pointvid.files.atomic import atomic_path
+from pointvid.files.manifest import MANIFEST, file_digest, read_manifest
 from pointvid.files.sample import Sample, decode_point_map, decode_sample
 from pointvid.point_map import PointMap
-
-MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -61,8 +57,8 @@ class Shards:
         """Read and decode one sample."""
         return decode_sample(self.members(index))
 
-    def points(self, index: int) -> tuple[PointMap, Tensor | None]:
-        """The point map and object map of one sample, without decoding its video."""
+    def points(self, index: int) -> PointMap:
+        """The point map of one sample, without decoding its video."""
         return decode_point_map(self.members(index))
 
     def members(self, index: int) -> dict[str, bytes]:
@@ -74,16 +70,6 @@ class Shards:
                 file.seek(offset)
                 parts[name] = file.read(size)
         return parts
-
-    def verify(self) -> None:
-        """Compare every shard's SHA-256 with the manifest's; reads everything once."""
-        for name, record in self.manifest["shards"].items():
-            found = file_digest(self.folder / name)
-            if found != record["sha256"]:
-                raise PointVidError(
-                    f"shard {self.folder / name}: is damaged (sha256 {found[:12]}, manifest says "
-                    f"{record['sha256'][:12]}); delete it and run the command that made it again"
-                )
 
     def _index(self, name: str, record: dict) -> list[Entry]:
         path = self.folder / name
@@ -172,22 +158,6 @@ class Order:
         return batches
 
 
-def read_manifest(folder: Path) -> dict:
-    """manifest.json of a folder of shards: {"version", "shards": {name: {"bytes", "sha256", "samples"}}, ...}."""
-    path = folder / MANIFEST
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise PointVidError(
-            f"shards {folder}: no {MANIFEST} ({error.strerror}); expected a folder that training.synthesize wrote"
-        ) from error
-    except json.JSONDecodeError as error:
-        raise PointVidError(f"shards {path}: is not JSON ({error})") from error
-    if not isinstance(manifest, dict) or manifest.get("version") != 1 or "shards" not in manifest:
-        raise PointVidError(f"shards {path}: version is {manifest.get('version')}, expected 1")
-    return manifest
-
-
 def write_manifest(folder: Path, manifest: dict) -> None:
     """Atomically; shards listed in it are complete."""
     with atomic_path(folder / MANIFEST) as path:
@@ -209,15 +179,6 @@ def write_shard(path: Path, samples: Iterator[tuple[str, dict[str, bytes], tuple
                 listed.append({"key": key, "size": list(size)})
         digest, length = file_digest(temporary), temporary.stat().st_size
     return {"bytes": length, "sha256": digest, "samples": listed}
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256, hexadecimal."""
-    with path.open("rb") as file:
-        digest = hashlib.sha256()
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:

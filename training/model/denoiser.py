@@ -6,7 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from pointvid.diffusion.bases.base import BaseModel
-from pointvid.diffusion.encoders import Encoders, TextEncoder
+from pointvid.diffusion.conditions import Conditions, Known
+from pointvid.diffusion.encoders import Encoders
+from pointvid.diffusion.latents import split
+from pointvid.diffusion.process import Process
 
 from ..config import Conditioning
 from ..data.batch import Batch
@@ -16,43 +19,56 @@ class Denoiser(nn.Module):
     """One forward call for everything with trained weights, so that DDP and FSDP see all of it.
 
     Args:
-        unet: the joint denoiser.
-        base: its adapter.
-        encoders: where `train_encoders`, their modules become part of this one.
-        empty_text: [M,D], the frozen encoder's output for "", or int64 [M], its tokens where it is trained.
+        unet: the joint denoiser, of any base; states of earlier runs know it by this name.
+        base: its adapter; process: its noise law.
+        encoders: where `train_encoders`, their networks become part of this one.
     """
 
-    def __init__(self, unet: nn.Module, base: BaseModel, encoders: Encoders, empty_text: Tensor, train_encoders: bool):
+    def __init__(self, unet: nn.Module, base: BaseModel, process: Process, encoders: Encoders, train_encoders: bool):
         super().__init__()
-        self.unet, self.base, self._encoders = unet, base, [encoders]  # in a list: not registered as a module
+        self.unet, self.base, self.process = unet, base, process
+        self._encoders, self._trained = [encoders], train_encoders  # in a list: not registered as a module
         if train_encoders:
-            self.text_encoder = encoders.text.model.requires_grad_(True)
-            self.image_encoder = encoders.image.model.requires_grad_(True)
-            _freeze_skipped(encoders.text)
-        self.register_buffer("empty_text", empty_text, persistent=False)
+            for name, network in encoders.trainable().items():
+                setattr(self, name, network)
+        with torch.no_grad():
+            empty = encoders.prepare([""])
+            empty = empty if train_encoders else encoders.encode(empty)
+        self._empty = list(empty)
+        for name, value in empty.items():
+            self.register_buffer(f"empty_{name}", value, persistent=False)
 
     def forward(
         self, z: Tensor, t: Tensor, batch: Batch, drop_text: Tensor | None = None, drop_image: Tensor | None = None
     ) -> Tensor:
-        """Predict at noisy latents z [B,8,T,h,w], timesteps t [B]; clips in the bool [B] masks lose that condition."""
-        encoders = self._encoders[0]
-        if batch.tokens is not None:
-            tokens = (
-                batch.tokens if drop_text is None else torch.where(drop_text[:, None], self.empty_text, batch.tokens)
-            )
-            text = encoders.text.tokens(tokens)
-        else:
-            text = (
-                batch.text if drop_text is None else torch.where(drop_text[:, None, None], self.empty_text, batch.text)
-            )
-        image = encoders.image(batch.pixels) if batch.pixels is not None else batch.image
+        """Predict at noisy latents z [B,2C,T',h,w], levels t [B]; clips in the bool [B] masks lose that condition."""
+        inputs = batch.inputs
+        if drop_text is not None:
+            inputs = inputs | {name: _where(drop_text, self.empty(name), inputs[name]) for name in self._empty}
+        conditions = self.conditions(batch, inputs)
         if drop_image is not None:
-            image = image * ~drop_image[:, None, None]
-        # the adapter's `conditions` takes one fps a batch; clips here may each have their own
-        conditions = self.base.conditions(text, z.shape[2], 1.0, batch.video[:, :, 0], image).inputs()
-        if "fps" in conditions:
-            conditions["fps"] = batch.fps
-        return self.unet(z, t, **conditions)
+            conditions = self.base.without_image(conditions, drop_image)
+        if known := self.base.known(conditions):
+            z = known.put(z)
+        return self.unet(z, self.process.network_time(t), **conditions)
+
+    def encoded(self, batch: Batch, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """What the encoders say of a batch, and the first frame's latent."""
+        encoded = self._encoders[0].encode(inputs) if self._trained else inputs
+        return {"image_latent": batch.video[:, :, 0], **encoded}
+
+    def conditions(self, batch: Batch, inputs: dict[str, Tensor]) -> Conditions:
+        """What the network is told of a batch."""
+        return self.base.conditions(self.encoded(batch, inputs), batch.video.shape[2], batch.fps)
+
+    def empty(self, name: str) -> Tensor:
+        """What the inputs of a prompt "" are called so, [1,...]."""
+        return getattr(self, f"empty_{name}")
+
+    def encoded_empty(self) -> dict[str, Tensor]:
+        """What the encoders say of a prompt "" alone."""
+        empty = {name: self.empty(name) for name in self._empty}
+        return self._encoders[0].encode(empty) if self._trained else empty
 
 
 def draw_drops(config: Conditioning, count: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
@@ -69,8 +85,17 @@ def draw_noise(like: Tensor, offset: float) -> Tensor:
     return noise
 
 
-def _freeze_skipped(text: TextEncoder) -> None:
-    """Layers that are left out get no gradient, which DDP would wait for."""
-    layers = getattr(text.model, "text_model", text.model).encoder.layers
-    for layer in list(layers)[len(layers) - text.layers_skipped :]:
-        layer.requires_grad_(False)
+def mean_errors(error: Tensor, known: Known | None) -> tuple[Tensor, Tensor]:
+    """Means [B] of each half of `error` [B,2C,T',h,w], over what is not known."""
+    if known is None:
+        video, points = (half.mean((1, 2, 3, 4)) for half in split(error))
+        return video, points
+    unknown = (~known.mask).expand_as(error).float()
+    pairs = zip(split(error * unknown), split(unknown))
+    video, points = (half.sum((1, 2, 3, 4)) / counted.sum((1, 2, 3, 4)).clamp(min=1) for half, counted in pairs)
+    return video, points
+
+
+def _where(chosen: Tensor, one: Tensor, other: Tensor) -> Tensor:
+    """Rows of `one` where bool [B] is true."""
+    return torch.where(chosen.view(-1, *[1] * (other.ndim - 1)), one, other)

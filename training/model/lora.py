@@ -5,36 +5,45 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-# What `expand_base` adds or widens: without these there is no point half to speak of.
-_WHOLE = ("conv_in", "conv_out", "entry")
 
+def add_lora(
+    network: nn.Module, rank: int, alpha: float, *, targets: tuple[str, ...], whole: tuple[str, ...]
+) -> nn.Module:
+    """Freeze `network` and add low-rank updates.
 
-def add_lora(unet: nn.Module, rank: int, alpha: float, targets: tuple[str, ...]) -> nn.Module:
-    """Freeze `unet`, add low-rank updates to linear layers whose names end in `targets`, free the point weights."""
+    Args:
+        targets: name endings of the linear layers that get them.
+        whole: modules that are trained as they are: what the base's `expand` adds or widens. Without these there is no
+            point half to speak of.
+    """
     from peft import LoraConfig, get_peft_model
 
     names = [
         name
-        for name, module in unet.named_modules()
-        if isinstance(module, nn.Linear) and name.endswith(targets) and not name.startswith("entry")
+        for name, module in network.named_modules()
+        if isinstance(module, nn.Linear) and name.endswith(targets) and not _within(name, whole)
     ]
-    model = get_peft_model(unet, LoraConfig(r=rank, lora_alpha=alpha, target_modules=names))
+    model = get_peft_model(network, LoraConfig(r=rank, lora_alpha=alpha, target_modules=names))
     for name, parameter in model.base_model.model.named_parameters():
-        if name.split(".")[0] in _WHOLE:
+        if _within(name, whole):
             parameter.requires_grad_(True)
     return model
 
 
+def _within(name: str, modules: tuple[str, ...]) -> bool:
+    return any(name == module or name.startswith(f"{module}.") for module in modules)
+
+
 @torch.no_grad()
-def merged_weights(unet: nn.Module) -> dict[str, Tensor]:
-    """The plain UNet's state dict, low-rank updates added in."""
-    if not hasattr(unet, "merge_adapter"):
-        return dict(unet.state_dict())
-    unet.merge_adapter()
+def merged_weights(network: nn.Module) -> dict[str, Tensor]:
+    """The plain network's state dict, low-rank updates added in."""
+    if not hasattr(network, "merge_adapter"):
+        return dict(network.state_dict())
+    network.merge_adapter()
     weights = {
         key.removeprefix("base_model.model.").replace(".base_layer.", "."): value.clone()
-        for key, value in unet.state_dict().items()
+        for key, value in network.state_dict().items()
         if ".lora_" not in key
     }
-    unet.unmerge_adapter()
+    network.unmerge_adapter()
     return weights

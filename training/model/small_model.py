@@ -8,18 +8,19 @@ from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from pointvid.diffusion.bases.unet.config import UNetConfig
+from pointvid.diffusion.bases.unet.encoders import published_weights
 from pointvid.diffusion.bases.unet.i2vgen import I2VGenXL
 from pointvid.diffusion.bases.unet.joint import JointConfig, JointUNet
 from pointvid.diffusion.checkpoint import Checkpoint, CheckpointInfo
-from pointvid.diffusion.process import Schedule
+from pointvid.diffusion.process import Diffusion
 from pointvid.errors import PointVidError
 from pointvid.points.point_range import PointRange
 
-from ..config import Autoencoder, SmallModel
+from .small_model_config import Autoencoder, SmallModel
 from .vae_start import start_as_resizer
 
 # Of OpenAI's CLIP: what image encoders in hosts expect.
@@ -147,7 +148,7 @@ def make_small_model(small: SmallModel, vae: AutoencoderKL, seed: int) -> Checkp
     info = CheckpointInfo(
         base=I2VGenXL.name,
         config=config,
-        schedule=Schedule(timestep_spacing="trailing"),  # starts where training ends, however few the steps
+        process=Diffusion(timestep_spacing="trailing"),  # starts where training ends, however few the steps
         resolution=small.resolution,
         frames=small.frames,
         fps=small.fps,
@@ -160,20 +161,12 @@ def make_small_model(small: SmallModel, vae: AutoencoderKL, seed: int) -> Checkp
         },
     )
     parts = {
-        "vae": published_keys(vae, "vae"),
-        "text_encoder": published_keys(text, "text_encoder"),
-        "image_encoder": published_keys(image, "image_encoder"),
+        "vae": published_weights(vae, "vae"),
+        "text_encoder": published_weights(text, "text_encoder"),
+        "image_encoder": published_weights(image, "image_encoder"),
         "tokenizer": as_tensors(files),
     }
     return Checkpoint(info, dict(unet.state_dict()), parts)
-
-
-def published_keys(module: nn.Module, name: str) -> dict[str, Tensor]:
-    """A module's weights under the keys that checkpoints use, whichever library version it is of."""
-    weights = {key: value.detach() for key, value in module.state_dict().items() if not key.endswith("position_ids")}
-    if name == "text_encoder" and not any(key.startswith("text_model.") for key in weights):
-        weights = {f"text_model.{key}": value for key, value in weights.items()}
-    return weights
 
 
 def _plain(config: dict) -> dict:

@@ -11,22 +11,23 @@ from accelerate import Accelerator, PartialState
 from accelerate.utils import parse_flag_from_env
 from torch import Tensor, nn
 
-from pointvid.diffusion.bases.base import base_model, decode_video, join, split
-from pointvid.diffusion.bases.unet.attention import cpu_attention
-from pointvid.diffusion.bases.unet.joint import JointUNet
+from pointvid.diffusion.bases import base_model
 from pointvid.diffusion.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, wants_float32
+from pointvid.diffusion.conditions import Known
 from pointvid.diffusion.encoders import load_encoders
-from pointvid.diffusion.sampling import initial_noise, sample
+from pointvid.diffusion.generator import Generated, Generator
+from pointvid.diffusion.latents import join
 from pointvid.errors import PointVidError
 
-from ..config import Run, SmallModel, load_config
+from ..config import Run, load_config
 from ..data.batch import Batch
-from ..data.cache import Latents, build, token_ids
+from ..data.cache import Latents, build
 from ..data.shards import Order, Shards
 from ..loop import Stage
-from ..model.denoiser import Denoiser
+from ..model.denoiser import Denoiser, mean_errors
 from ..model.lora import add_lora, merged_weights
-from ..model.small_model import load_vae, make_small_model, published_keys
+from ..model.small_model import load_vae, make_small_model
+from ..model.small_model_config import SmallModel
 from ..state import seed_step
 from .samples import write_sample_files
 
@@ -47,12 +48,13 @@ class DiffusionStage(Stage):
         self.extra: dict[str, Any] = {}
         self.start = self._starting_checkpoint()
         info = self.start.info
-        self.base, self.schedule, self.range = base_model(info.base), info.schedule, info.point_range
+        self.base, self.process, self.range = base_model(info.base), info.process, info.point_range
         # Whoever asks first decides: without this the processes of a CPU run would not know of each other.
         device = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU")).device
         self.encoders = load_encoders(self.start, device, torch.float32)
-        for part in (self.encoders.text, self.encoders.image, self.encoders.video):
-            part.model.requires_grad_(False)
+        codecs = (self.encoders.video.model, self.encoders.points.model)
+        for network in (*self.encoders.networks().values(), *codecs):
+            network.requires_grad_(False)
         self.dataset = self._latents(config.data.shards, points, device)
         self.entries = self.dataset.shards.entries
         self.val = self._latents(config.data.val_shards, points, device) if config.data.val_shards else None
@@ -61,6 +63,14 @@ class DiffusionStage(Stage):
     def collate(self, items: list[dict[str, Tensor]]) -> Batch:
         """Stacked."""
         return Batch.stack(items)
+
+    @torch.no_grad()
+    def known(self, model: nn.Module, batch: Batch) -> Known | None:
+        """What of the clips' latents their conditions give."""
+        if not self.base.gives_known:
+            return None
+        denoiser: Denoiser = getattr(model, "module", model)  # DDP's
+        return self.base.known(denoiser.conditions(batch, batch.inputs))
 
     @torch.no_grad()
     def validate(self, model: nn.Module, accelerator: Accelerator, step: int, folder: Path) -> dict[str, float]:
@@ -75,13 +85,14 @@ class DiffusionStage(Stage):
             seed_step(0, n, purpose="validation")
             batch = Batch.stack([self.val[i] for i in order.batch(n)]).to(accelerator.device)
             z = join(batch.video, batch.points)
-            # evenly spread over the schedule, the same for every step and run
-            t = ((torch.arange(len(z)) + 0.5) / len(z) * self.schedule.num_train_timesteps).long().to(z.device)
+            # evenly spread over what training sees, the same for every step and run
+            t = self.process.spread_out(len(z)).to(z.device)
             noise = torch.randn(z.shape).to(z.device)
             with accelerator.autocast():
-                output = model(self.schedule.add_noise(z, noise, t), t, batch)
-            error = (output.float() - self.schedule.target(z, noise, t)).square()
-            sums += torch.stack([half.mean() for half in split(error)]).cpu() / count
+                output = model(self.process.add_noise(z, noise, t), t, batch)
+            error = (output.float() - self.process.target(z, noise, t)).square()
+            halves = mean_errors(error, self.known(model, batch))
+            sums += torch.stack([half.mean() for half in halves]).cpu() / count
         if accelerator.is_main_process and config.validation.samples:
             self.write_samples(model, accelerator, folder)
         return {"video_loss": sums[0].item(), "point_loss": sums[1].item()}
@@ -90,39 +101,32 @@ class DiffusionStage(Stage):
         """Videos and point clouds of the first held-out clips, from the same noise every time."""
         count = min(self.config.validation.samples, len(self.val))
         batch = Batch.stack([self.val[i] for i in range(count)]).to(accelerator.device)
-        inner = accelerator.unwrap_model(model)
         with accelerator.autocast():
-            latents = self.generate(inner, batch, seed=0)
-            video, points = (decode_video(half, self.encoders.video.decode) for half in split(latents))
-        for i in range(count):
-            entry = self.val.shards.entries[i]
-            write_sample_files(
-                folder / entry.key, video[i].float().cpu(), points[i].float().cpu(), self.range, self.start.info
-            )
+            clips = self.generate(accelerator.unwrap_model(model), batch, seed=0)
+        for clip, entry in zip(clips, self.val.shards.entries):
+            write_sample_files(folder / entry.key, clip)
 
-    def generate(self, model: Denoiser, batch: Batch, seed: int) -> Tensor:
-        """Sample joint latents [B,8,T,h,w] for a batch's conditions, with guidance."""
-        settings = self.config.validation
-        everything = torch.ones(len(batch.video), dtype=torch.bool, device=batch.video.device)
-
-        def denoise(x: Tensor, t: Tensor) -> Tensor:
-            output = model(x, t, batch)
-            if settings.guidance == 1:
-                return output
-            without = model(x, t, batch, everything, everything)
-            return without + settings.guidance * (output - without)
-
-        noise = initial_noise((len(batch.video), 8, *batch.video.shape[2:]), seed, batch.video.device)
-        return sample(denoise, self.schedule, noise, settings.sample_steps)
+    def generate(self, model: Denoiser, batch: Batch, seed: int) -> list[Generated]:
+        """Clips for a batch's conditions, with guidance."""
+        settings, info, count = self.config.validation, self.start.info, len(batch.video)
+        generator = Generator(info, model.unet, self.encoders)
+        plan = generator.plan_encoded(
+            model.encoded(batch, batch.inputs),
+            model.encoded_empty(),
+            frames=info.frames,
+            image_size=info.resolution,
+            fps=batch.fps.tolist(),
+            seeds=range(seed, seed + count),
+            steps=settings.sample_steps,
+            guidance=settings.guidance,
+        )
+        return generator.run(plan, batch=count)
 
     def export(self, weights: dict[str, Tensor], path: Path, step: int) -> None:
         """The joint checkpoint, all-in-one where the starting one was; `dtype` fp16, as others load it."""
         self.model.load_state_dict(weights, strict=False)
-        unet = merged_weights(self.model.unet)
-        parts = dict(self.start.parts)
-        if self.config.model.train_encoders:
-            parts["text_encoder"] = published_keys(self.encoders.text.model, "text_encoder")
-            parts["image_encoder"] = published_keys(self.encoders.image.model, "image_encoder")
+        network = merged_weights(self.model.unet)
+        parts = dict(self.start.parts) | (self.encoders.weights() if self.config.model.train_encoders else {})
         training = {
             "config": _without_folders(self.config.model_dump()),
             "data": self.dataset.shards.manifest.get("settings", {}),
@@ -131,7 +135,7 @@ class DiffusionStage(Stage):
         info = self.start.info.replace(stage=self.stage_name, step=step, training=training)
         # what a checkpoint keeps in float32 (a refitted decoder) stays so
         parts = {name: part if wants_float32(part) else _half(part) for name, part in parts.items()}
-        save_checkpoint(Checkpoint(info, _half(unet), parts), path)
+        save_checkpoint(Checkpoint(info, _half(network), parts), path)
 
     def _starting_checkpoint(self) -> Checkpoint:
         model = self.config.model
@@ -165,19 +169,22 @@ class DiffusionStage(Stage):
             self.config.data.workers,
         )
         state.wait_for_everyone()
-        return Latents(shards, cache, trained, points)
+        return Latents(shards, cache, points)
 
     def _denoiser(self, device: torch.device) -> Denoiser:
         settings, trained = self.config.model, self.config.model.train_encoders
-        attention = {"attention": cpu_attention} if device.type == "cpu" else {}
-        unet: JointUNet = self.base.build(self.start.info.config, **attention)
-        unet.load_state_dict(self.start.unet)
-        unet.enable_checkpointing(settings.gradient_checkpointing)
+        network = self.base.build(self.start.info.config, **self.base.training_options(device))
+        network.load_state_dict(self.start.weights)
+        network.enable_checkpointing(settings.gradient_checkpointing)
         if settings.lora_rank:
-            unet = add_lora(unet, settings.lora_rank, settings.lora_alpha or settings.lora_rank, self.base.lora_targets)
-        with torch.no_grad():
-            empty = token_ids(self.encoders.text, [""])[0] if trained else self.encoders.text([""])[0]
-        return Denoiser(unet, self.base, self.encoders, empty, trained)
+            network = add_lora(
+                network,
+                settings.lora_rank,
+                settings.lora_alpha or settings.lora_rank,
+                targets=self.base.lora_targets,
+                whole=self.base.new_names(self.start.info.config),
+            )
+        return Denoiser(network, self.base, self.process, self.encoders, trained)
 
 
 def _half(weights: dict[str, Tensor]) -> dict[str, Tensor]:

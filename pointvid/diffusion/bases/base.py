@@ -1,155 +1,181 @@
-"""What a base model is to the rest of PointVid. Another base, a diffusion transformer say, is one new file like these.
-
-Nothing here loads encoders: the VAE, the text and the image encoder come in as callables, or as what they returned.
-"""
+"""What a base model is to the rest of PointVid: everything that differs between bases, behind one class."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
-from functools import partial
-from typing import Any, ClassVar, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
-from ...errors import PointVidError
-from ..process import Schedule
-from .unet.joint import JointConfig
+from ...progress import Progress, silent
+from ..conditions import Conditions, Known
+from ..encoders import Encoders
+from ..latents import LatentSpace
+from ..process import Process
 
-FrameCodec = Callable[[Tensor], Tensor]
-"""Frames [N,3,H,W] in [-1,1] -> scaled latents [N,4,h,w], or back."""
+if TYPE_CHECKING:
+    from ..checkpoint import Checkpoint
+
+Weights = Mapping[str, Tensor]
+
+
+class Config(Protocol):
+    """The shape of a base's joint network."""
+
+    @classmethod
+    def from_dict(cls, values: Any) -> Config:
+        """What `to_dict` gave; PointVidError where it is something else."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """As a checkpoint's metadata holds it, of what JSON has."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a base is best sampled: steps and strength of guidance; a host's names of its sampler and scheduler."""
+
+    steps: int = 50
+    guidance: float = 9.0
+    sampler: str = "ddim"
+    scheduler: str = "ddim_uniform"
 
 
 @dataclass(frozen=True, eq=False)
-class Conditions:
-    """What a denoiser is told beside the noisy latent: the keyword arguments of `VideoUNet.forward`.
+class Published:
+    """A published folder, read: the joint config, the base's weights, its process, other parts and their configs."""
 
-    Attributes:
-        context: text tokens [B,M,D].
-        image_latents: [B,4,T,h,w] or None; image_embeds: [B,1,D] or None; fps: [B] or None.
-    """
-
-    context: Tensor
-    image_latents: Tensor | None = None
-    image_embeds: Tensor | None = None
-    fps: Tensor | None = None
-
-    def inputs(self) -> dict[str, Tensor]:
-        """Those that are there, by name."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
-
-    def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Conditions:
-        """The same on another device, in another floating dtype."""
-        return replace(self, **{name: value.to(device, dtype) for name, value in self.inputs().items()})
-
-    @staticmethod
-    def cat(parts: list[Conditions]) -> Conditions:
-        """Several as one batch; all must have the same conditions."""
-        return Conditions(**{name: torch.cat([getattr(p, name) for p in parts]) for name in parts[0].inputs()})
+    config: Any
+    weights: Weights
+    process: Process
+    parts: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+    configs: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
-class BaseModel(Protocol):
-    """Everything that differs between base models."""
+class BaseModel(ABC):
+    """An adapter. It has no state: configs and weights are given to it."""
 
     name: ClassVar[str]
     """As checkpoints call it."""
-    schedule: ClassVar[Schedule]
+    family: ClassVar[str]
+    """Of its host half: the module of this name in a host's package of bases."""
+    config_type: ClassVar[type[Config]]
+    process: ClassVar[Process]
     """The published one; a checkpoint's own goes first."""
     fps: ClassVar[float]
     resolution: ClassVar[tuple[int, int]]
     """(H, W) in pixels that PointVid trains it at."""
     frames: ClassVar[int]
+    takes_image: ClassVar[bool] = True
+    """Whether it animates a first frame."""
+    gives_known: ClassVar[bool] = False
+    """Whether `known` may give anything."""
+    parts: ClassVar[tuple[str, ...]]
+    """What a checkpoint must hold beside the network, for work outside a host."""
+    sampling: ClassVar[Sampling] = Sampling()
     lora_targets: ClassVar[tuple[str, ...]]
     """Name endings of the linear layers that low-rank training usually adapts."""
-    text_layers_skipped: ClassVar[int]
-    """How many of the text encoder's last layers are not used."""
 
-    def build(self, config: JointConfig, **options: Any) -> nn.Module:
-        """The joint denoiser; options: operations, dtype, device, attention."""
+    @abstractmethod
+    def build(self, config: Any, **options: Any) -> nn.Module:
+        """The joint network, called as `network(x [B,2C,T',h,w], time [B], **conditions)`.
 
-    def expand(self, base: Mapping[str, Tensor], config: JointConfig) -> dict[str, Tensor]:
-        """Base weights -> the joint model's, behaving the same."""
+        The trainer also calls its `enable_checkpointing(enabled)`: recompute activations in the backward pass.
 
-    def extract(self, joint: Mapping[str, Tensor], config: JointConfig) -> dict[str, Tensor]:
-        """The joint model's weights -> the base part of them."""
+        Args:
+            options: operations (a host's namespace of layers), dtype, device, attention; those that a caller has.
+        """
 
-    def check_clip(self, frames: int, height: int, width: int) -> None:
-        """Raise PointVidError where the model cannot take a clip of that size (pixels)."""
+    def training_options(self, device: torch.device) -> dict[str, Any]:
+        """What to build it with for training on `device`."""
+        return {}
 
-    def conditions(
-        self, text: Tensor, frames: int, fps: float, image_latent: Tensor | None, image_embeds: Tensor | None
-    ) -> Conditions:
-        """From text tokens [B,M,D], the first frame's latent [B,4,h,w] and its CLIP embedding [B,D] or [B,1,D]."""
+    def shapes(self, config: Any) -> dict[str, torch.Size]:
+        """Names and shapes of its tensors."""
+        return {name: value.shape for name, value in self.build(config, device="meta").state_dict().items()}
 
-    def unconditional(self, conditions: Conditions, empty_text: Tensor) -> Conditions:
-        """What the other half of classifier-free guidance is told; `empty_text` [1 or B,M,D] encodes ""."""
+    @abstractmethod
+    def expand(self, base: Weights, config: Any) -> dict[str, Tensor]:
+        """Base weights -> the joint network's, whose video half behaves the same."""
 
+    @abstractmethod
+    def extract(self, joint: Weights, config: Any) -> dict[str, Tensor]:
+        """The joint network's weights -> the base part of them."""
 
-def base_model(name: str) -> BaseModel:
-    """The adapter that a checkpoint names.
+    @abstractmethod
+    def new_names(self, config: Any) -> tuple[str, ...]:
+        """Modules that `expand` adds or widens, by what their tensors' names begin with: low-rank training trains them
+        whole."""
 
-    Raises:
-        PointVidError: no such base.
-    """
-    from .unet.i2vgen import I2VGenXL
-    from .unet.modelscope import ModelScope
+    @abstractmethod
+    def has_points(self, joint: Weights, config: Any) -> bool:
+        """Whether the point half has left its initialisation, where zeros keep gradients from the network."""
 
-    known = {adapter.name: adapter for adapter in (I2VGenXL(), ModelScope())}
-    if name not in known:
-        raise PointVidError(f"base is {name!r}, expected one of {sorted(known)}")
-    return known[name]
+    @abstractmethod
+    def recognises(self, names: Collection[str]) -> bool:
+        """Whether tensors of these names are the base itself, without points."""
 
+    @abstractmethod
+    def latent_space(self, config: Any, configs: Mapping[str, Mapping[str, Any]]) -> LatentSpace:
+        """Of a network of `config` and of the autoencoder in a checkpoint's `configs`, where it is there."""
 
-def encode_video(frames: Tensor, encode: FrameCodec, chunk: int = 8) -> Tensor:
-    """Frames [B,3,T,H,W] in [-1,1] -> latents [B,4,T,h,w], `chunk` frames at a time. RGB and points alike."""
-    batch, time = frames.shape[0], frames.shape[2]
-    flat = frames.transpose(1, 2).flatten(0, 1)
-    latents = torch.cat([encode(part) for part in flat.split(chunk)])
-    return latents.unflatten(0, (batch, time)).transpose(1, 2)
+    @abstractmethod
+    def load_encoders(
+        self, checkpoint: Checkpoint, device: torch.device | str = "cpu", dtype: torch.dtype | None = None
+    ) -> Encoders:
+        """The other networks a checkpoint holds, in eval mode; it has all of `parts`."""
 
+    @abstractmethod
+    def conditions(self, encoded: Mapping[str, Tensor], latent_frames: int, fps: Tensor) -> Conditions:
+        """What the network is told of B clips.
 
-def decode_video(latents: Tensor, decode: FrameCodec, chunk: int = 8) -> Tensor:
-    """Latents [B,4,T,h,w] of one half -> frames [B,3,T,H,W], `chunk` frames at a time."""
-    return encode_video(latents, decode, chunk)
+        Args:
+            encoded: what its `Encoders.encode` gave of prompts and first frames, and "image_latent" [B,C,h,w], the
+                first frame's, unless `encode` gives one itself.
+            latent_frames: T'; fps: float [B].
+        Raises:
+            PointVidError: something is missing.
+        """
 
+    @abstractmethod
+    def unconditional(self, conditions: Conditions, empty: Mapping[str, Tensor]) -> Conditions:
+        """What the other half of classifier-free guidance is told.
 
-def decode_video_in_little_memory(latents: Tensor, decode: FrameCodec, chunk: int) -> Tensor:
-    """`decode_video` for a gradient: more pieces than one are computed again in the backward pass."""
-    if latents.shape[0] * latents.shape[2] > chunk:
-        decode = partial(checkpoint, decode, use_reentrant=False)
-    return decode_video(latents, decode, chunk)
+        Args:
+            empty: what `Encoders.encode` gives of one prompt "" alone.
+        """
 
+    def without_image(self, conditions: Conditions, clips: Tensor) -> Conditions:
+        """What training shows where the image is dropped; clips: bool [B], which. As is, where it cannot be dropped."""
+        return conditions
 
-def join(video: Tensor, points: Tensor) -> Tensor:
-    """Video and point latents [B,C,T,h,w] -> the joint latent [B,2C,T,h,w]."""
-    if video.shape != points.shape:
-        raise PointVidError(
-            f"video latent is {list(video.shape)}, point latent is {list(points.shape)}, expected equal"
-        )
-    return torch.cat((video, points), 1)
+    def known(self, conditions: Conditions) -> Known | None:
+        """What of the latent the conditions already give; None where all of it is generated."""
+        return None
 
+    @abstractmethod
+    def reads(self, folder: Path) -> bool:
+        """Whether a published folder is this base's."""
 
-def split(latent: Tensor) -> tuple[Tensor, Tensor]:
-    """The joint latent [B,2C,T,h,w] -> video and point latents [B,C,T,h,w]."""
-    if latent.ndim != 5 or latent.shape[1] % 2:
-        raise PointVidError(f"joint latent is {list(latent.shape)}, expected [B, 2C, T, h, w]")
-    video, points = latent.chunk(2, 1)
-    return video, points
+    @abstractmethod
+    def read_folder(
+        self,
+        folder: Path,
+        *,
+        entry_attention: str = "spatial",
+        dtype: torch.dtype | None = None,
+        all_in_one: bool = True,
+        progress: Progress = silent,
+    ) -> Published:
+        """Read a published folder; see `convert.from_diffusers`."""
 
+    @abstractmethod
+    def write_folder(self, checkpoint: Checkpoint, folder: Path) -> None:
+        """Write the base part of a joint checkpoint, and the parts it holds, in the published layout."""
 
-def check_clip(frames: int, height: int, width: int, multiple: int = 8) -> None:
-    """The rule of models whose VAE works frame by frame: any number of frames, sides a multiple of `multiple`."""
-    if frames < 1:
-        raise PointVidError(f"length is {frames} frames, expected at least 1")
-    if height < multiple or width < multiple or height % multiple or width % multiple:
-        raise PointVidError(f"size is {height}x{width} (HxW), expected multiples of {multiple}")
-
-
-def image_frames(latent: Tensor, frames: int) -> Tensor:
-    """The image's latent [B,C,h,w] -> [B,C,T,h,w]: itself in frame 0, then frames of the constant k / (T-1)."""
-    time = torch.arange(frames, device=latent.device, dtype=latent.dtype) / max(frames - 1, 1)
-    repeated = time.view(1, 1, -1, 1, 1).expand(*latent.shape[:2], -1, *latent.shape[2:]).clone()
-    repeated[:, :, 0] = latent
-    return repeated
+    def describe(self, config: Any) -> list[tuple[str, object]]:
+        """What is worth saying of a config, as names and values."""
+        return []

@@ -9,13 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...camera import Camera
+from ...depth import Depth
 from ...errors import PointVidError
 from ...progress import Progress, silent
-from ...tracks import PointTracks, colors_at, on_screen
 from ...weights.read import load_weights, read_weights
-from ..base import DepthMaps, Frames, check_clip
-from ..lift import lift_tracks
+from ..base import Frames, Tracked
 from .model import AllTrackerConfig, AllTrackerNet
 
 SOURCE = (
@@ -25,9 +23,9 @@ SOURCE = (
 
 
 class AllTracker:
-    """Dense flow from frame 0 to every frame, read at the queries and lifted by depth.
+    """Dense flow from frame 0 to every frame, read at the queries.
 
-    Without depth the tracks are flat, as with every tracker. Memory is that of one window's correlation volume:
+    Memory is that of one window's correlation volume:
     85 bytes times the square of the clip's pixels / 64 (0.3 GB at 448x256, 2.5 GB at 768x432); where there is less, the
     rest of the clip is done with a sixteenth of it, more slowly.
 
@@ -42,7 +40,7 @@ class AllTracker:
         PointVidError: no weights, or a file whose tensors are not those of the network.
     """
 
-    follows_every_pixel = True
+    default_queries = "dense"
 
     def __init__(
         self,
@@ -61,38 +59,21 @@ class AllTracker:
         self.steps, self.longest, self.visible_above = steps, longest, visible_above
 
     @torch.no_grad()
-    def track(
-        self,
-        video: Frames,
-        queries: Tensor,
-        depth: DepthMaps | None = None,
-        progress: Progress = silent,
-        camera: Camera | None = None,
-        fps: float = 8.0,
-        depth_unit: str = "relative",
-    ) -> PointTracks:
-        """As `Tracker.track`. Raises PointVidError where the inputs do not fit each other."""
-        check_clip(video, queries, depth)
+    def track(self, video: Frames, queries: Tensor, depth: Depth | None = None, progress: Progress = silent) -> Tracked:
+        """As `Tracker.track`. Raises PointVidError where there is one frame only."""
         frames, *size = video.shape[:3]
         if frames < 2:
             raise PointVidError("video has 1 frame, expected at least 2: one frame has no motion to track")
         first = video[0]
         self.net.to(self.device or first.device)
         self.net.lean = False
-        queries = queries.to(first.device, torch.float32)
-        color = colors_at(first, queries)
         uv, visible = [], []
         for t, (flow, trust) in enumerate(self.net(self._images(video, first), self.steps)):
             progress(t, frames - 1, "tracking")
             moved, sure = self._read(flow, trust, queries, size)
             uv.append(queries + moved)
             visible.append(sure)
-        uv[0], visible[0] = queries, torch.ones_like(visible[0])
-        uv, visible = torch.stack(uv), torch.stack(visible)
-        visible &= on_screen(*uv.unbind(-1), size)
-        uvd = lift_tracks(uv, visible, depth)
-        unit = "relative" if depth is None else depth_unit
-        return PointTracks(uvd, visible, tuple(size), camera or Camera.default(tuple(size)), unit, fps, color)
+        return Tracked(torch.stack(uv), torch.stack(visible))
 
     def memory_needed(self, video_shape: tuple[int, ...], queries: int) -> int:
         """Bytes that tracking takes beside the weights, roughly."""

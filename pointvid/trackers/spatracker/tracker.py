@@ -8,12 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...camera import Camera
+from ...depth import Depth
 from ...errors import PointVidError
 from ...progress import Progress, silent
-from ...tracks import PointTracks, colors_at, on_screen
 from ...weights.read import load_weights, read_weights
-from ..base import DepthMaps, Frames, check_clip
+from ..base import Frames, Tracked
 from .model import UNUSED, SpaTrackerConfig, SpaTrackerNet
 from .queries import SIZE, network_grid
 
@@ -63,23 +62,13 @@ class SpaTracker:
         self.companions, self.seed = companions, seed
 
     @torch.no_grad()
-    def track(
-        self,
-        video: Frames,
-        queries: Tensor,
-        depth: DepthMaps | None = None,
-        progress: Progress = silent,
-        camera: Camera | None = None,
-        fps: float = 8.0,
-        depth_unit: str = "relative",
-    ) -> PointTracks:
+    def track(self, video: Frames, queries: Tensor, depth: Depth | None = None, progress: Progress = silent) -> Tracked:
         """As `Tracker.track`. The whole clip is held at the network's size: 3.1 MB a frame.
 
         Raises:
-            PointVidError: the inputs do not fit each other; no depth, or depth without any range.
+            PointVidError: no depth, or depth without any range.
         """
-        check_clip(video, queries, depth)
-        if depth is None:
+        if depth is None or depth.maps is None:
             raise PointVidError(
                 "depth is not given, expected depth maps: spatracker tracks in 3D; or take lucas_kanade"
             )
@@ -88,10 +77,8 @@ class SpaTracker:
         device = torch.device(self.device or first.device)
         self.net.to(device)
         images = torch.stack([_resized(first if t == 0 else video[t], device) for t in range(frames)])
-        maps = torch.stack([_resized_depth(torch.as_tensor(depth[t]), device) for t in range(frames)])
+        maps = torch.stack([_resized_depth(torch.as_tensor(depth.maps[t]), device) for t in range(frames)])
         maps = _repaired(maps)
-        queries = queries.to(first.device, torch.float32)
-        color = colors_at(first, queries)
 
         # Pixels scale from the corner's centre, not from the corner: so the weights are used by their authors.
         scale = queries.new_tensor([SIZE[1] / width, SIZE[0] / height])
@@ -102,14 +89,8 @@ class SpaTracker:
         mine = slice(self.companions**2, self.companions**2 + len(queries))
         uvd, seen = uvd[:, mine].to(first.device), seen[:, mine].to(first.device) > self.visible_above
         uvd[0] = points[mine, 1:].to(first.device)
-        uv = uvd[..., :2] / scale
-        uv[0], seen[0] = queries, True
-        seen &= on_screen(*uv.unbind(-1), (height, width))
-        seen[0] = True
         # The network's depth is not bound to be in front of the camera.
-        d = uvd[..., 2:].clamp(min=0.1 * maps.min().item())
-        size = (height, width)
-        return PointTracks(torch.cat((uv, d), -1), seen, size, camera or Camera.default(size), depth_unit, fps, color)
+        return Tracked(uvd[..., :2] / scale, seen, uvd[..., 2].clamp(min=0.1 * maps.min().item()))
 
     def memory_needed(self, video_shape: tuple[int, ...], queries: int) -> int:
         """Bytes that tracking takes beside the weights, roughly."""

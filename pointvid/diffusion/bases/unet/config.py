@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -119,27 +118,23 @@ class UNetConfig:
             "attention_head_dim": self.attention_head_dim,
         }
 
-    def to_json(self) -> str:
-        """The text a checkpoint's metadata holds."""
-        return json.dumps(asdict(self))
+    def to_dict(self) -> dict[str, Any]:
+        """As a checkpoint's metadata holds it."""
+        return asdict(self)
 
     @classmethod
-    def from_json(cls, text: str) -> UNetConfig:
-        """Read `to_json`'s text.
+    def from_dict(cls, values: Any) -> UNetConfig:
+        """What `to_dict` gave, lists for tuples.
 
         Raises:
-            PointVidError: not JSON, or keys this version does not know.
+            PointVidError: no mapping, or keys this version does not know.
         """
-        return cls(**read_fields(cls, text, "UNet config"))
+        return cls(**read_fields(cls, values, "UNet config"))
 
 
-def read_fields(kind: type, text: str, name: str) -> dict[str, Any]:
-    """The fields of dataclass `kind` from a JSON object, lists as tuples; unknown keys are errors that list them."""
-    try:
-        values = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise PointVidError(f"{name}: is not JSON ({error}), expected what pointvid wrote") from error
-    if not isinstance(values, dict):
+def read_fields(kind: type, values: Any, name: str) -> dict[str, Any]:
+    """The fields of dataclass `kind` from what JSON held, lists as tuples; unknown keys are errors that list them."""
+    if not isinstance(values, Mapping):
         raise PointVidError(f"{name}: is a JSON {type(values).__name__}, expected an object")
     unknown = sorted(set(values) - {field.name for field in fields(kind)})
     if unknown:

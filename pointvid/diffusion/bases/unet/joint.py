@@ -11,7 +11,6 @@ At initialisation the video half therefore is the base's, bit for bit, and the p
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -20,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from ....errors import PointVidError
+from ....weights.check import check_keys
 from .attention import AttentionFunction, Layers, sdpa
 from .config import UNetConfig, read_fields
 from .entry import ENTRY_ATTENTIONS, EntryAttention
@@ -45,19 +45,19 @@ class JointConfig:
         if self.entry_attention not in ENTRY_ATTENTIONS:
             raise PointVidError(f"entry_attention is {self.entry_attention!r}, expected one of {ENTRY_ATTENTIONS}")
 
-    def to_json(self) -> str:
-        """The text a checkpoint's metadata holds."""
-        return json.dumps({**asdict(self), "unet": json.loads(self.unet.to_json())})
+    def to_dict(self) -> dict[str, Any]:
+        """As a checkpoint's metadata holds it."""
+        return asdict(self)
 
     @classmethod
-    def from_json(cls, text: str) -> JointConfig:
-        """Read `to_json`'s text.
+    def from_dict(cls, values: Any) -> JointConfig:
+        """What `to_dict` gave, lists for tuples.
 
         Raises:
-            PointVidError: not JSON, or keys this version does not know.
+            PointVidError: no mapping, or keys this version does not know.
         """
-        values = read_fields(cls, text, "joint config")
-        return cls(**{**values, "unet": UNetConfig.from_json(json.dumps(values.get("unet")))})
+        own = read_fields(cls, values, "joint config")
+        return cls(**{**own, "unet": UNetConfig.from_dict(own.get("unet"))})
 
 
 class JointUNet(VideoUNet):
@@ -143,25 +143,6 @@ def new_parameters(config: JointConfig) -> dict[str, tuple[slice, ...]]:
     parts |= {"conv_out.weight": (slice(c, None),), "conv_out.bias": (slice(c, None),)}
     with torch.device("meta"):
         return parts | {f"entry.{name}": () for name in _entry(config, Layers()).state_dict()}
-
-
-def check_keys(state_dict: Mapping[str, Tensor], model: nn.Module, name: str) -> None:
-    """Raise PointVidError listing the keys and shapes in which a state dict differs from a model's."""
-    expected = model.state_dict()
-    missing, unknown = sorted(set(expected) - set(state_dict)), sorted(set(state_dict) - set(expected))
-    shapes = [
-        f"{key} is {list(state_dict[key].shape)}, expected {list(expected[key].shape)}"
-        for key in sorted(set(expected) & set(state_dict))
-        if state_dict[key].shape != expected[key].shape
-    ]
-    parts = [("missing", missing), ("unknown", unknown), ("wrong shape", shapes)]
-    if any(found for _, found in parts):
-        words = "; ".join(f"{len(found)} {what}: {_shortened(found)}" for what, found in parts if found)
-        raise PointVidError(f"{name}: {words}")
-
-
-def _shortened(names: list[str], most: int = 8) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _entry(config: JointConfig, layers: Layers) -> nn.Module:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from transformers import CLIPTokenizer
 
-from ...pointvid.errors import PointVidError
+from .....pointvid.errors import PointVidError
 
 _NAME = "pointvid"
 

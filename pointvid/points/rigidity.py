@@ -1,72 +1,24 @@
-"""L_recon (Eq. 1) and L_rigid (Eq. 2) of the paper's section 3.3, on points in any space.
+"""Rigidity (Eq. 2 of the paper's section 3.3): who neighbours whom, the loss, and the figure of each point.
 
 Points come as [T, N, 3], [T, H, W, 3] (as in PointMap) or [B, T, H, W, 3]; masks as [N], [H, W] or [B, H, W]. Which
 space they live in is the caller's choice: camera space (`Camera.unproject`, the default of training, where rigidity
 means what it says) or (u, v, d) itself.
 
-The equations sum over frames and points; here every sum is a mean over the points of a clip, its frames and the clips.
-A sum is that mean times a constant of the clip's size, so weights c0, c1, c2 and lambda keep their meaning when
-resolution, length or the share of foreground changes. Clips without foreground count for nothing.
+As in `reconstruction`, what the equation sums is averaged: over edges, frames and clips.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from torch import Tensor
 
 from ..errors import PointVidError
-
-NORMS = ("l2", "l1", "squared")
-
-
-class ReconTerms(NamedTuple):
-    """The three terms of Eq. 1 before their weights, scalars."""
-
-    position: Tensor
-    velocity: Tensor
-    acceleration: Tensor
-
-    def weighted(self, c0: float, c1: float, c2: float) -> Tensor:
-        """L_recon = c0 position + c1 velocity + c2 acceleration."""
-        return c0 * self.position + c1 * self.velocity + c2 * self.acceleration
-
-
-def recon_terms(pred: Tensor, target: Tensor, mask: Tensor | None = None, norm: str = "l2") -> ReconTerms:
-    """The terms of Eq. 1: |P~_t - P_t|, |P~_t - P~_(t-1)|, |P~_t - 2 P~_(t-1) + P~_(t-2)|, averaged.
-
-    Velocity and acceleration are the prediction's own, not its difference from the target, as the paper has it.
-
-    Args:
-        pred, target: points, see the module.
-        mask: bool, the points that count; default all.
-        norm: of one point's three numbers: "l2" (the paper's), "l1" or "squared" (l2 squared).
-    Returns:
-        Scalars; a term for which there are too few frames is 0. Gradients are finite everywhere, 0 where a norm is 0.
-    Raises:
-        PointVidError: shapes do not fit, unknown norm.
-    """
-    if norm not in NORMS:
-        raise PointVidError(f"reconstruction norm is {norm!r}, expected one of {NORMS}")
-    if pred.shape != target.shape:
-        raise PointVidError(
-            f"predicted points are {list(pred.shape)}, target is {list(target.shape)}; expected the same"
-        )
-    pred, target = _flat(pred), _flat(target)
-    weight = _mask_weights(pred, mask)
-
-    def mean(vectors: Tensor) -> Tensor:
-        # Masked points may hold anything, also infinities: they are zeroed before the norm, not after.
-        vectors = torch.where(weight[:, None, :, None] > 0, vectors, 0.0)
-        per_point = _norm(vectors, norm)
-        return (per_point * weight[:, None]).sum() / max(per_point.shape[1], 1)
-
-    velocity = pred.diff(dim=1)
-    return ReconTerms(mean(pred - target), mean(velocity), mean(velocity.diff(dim=1)))
+from .reconstruction import flat_points, lengths
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +99,7 @@ def rigidity_loss(points: Tensor, graph: RigidityGraph) -> Tensor:
     Raises:
         PointVidError: the graph was made for another number of points.
     """
-    points = _flat(points)
+    points = flat_points(points)
     frames = points.shape[1]
     points = points.transpose(0, 1).reshape(frames, -1, 3)
     if points.shape[1] != graph.points:
@@ -157,9 +109,39 @@ def rigidity_loss(points: Tensor, graph: RigidityGraph) -> Tensor:
     if frames < 2 or graph.source.numel() == 0:
         return points.new_zeros(()) + 0 * points[:, :0].sum()
     edges = points.index_select(1, graph.source) - points.index_select(1, graph.target)
-    distance = _norm(edges, "l2")
+    distance = lengths(edges)
     change = (distance[1:] - distance[:1]).square()
     return (change * graph.weight.to(change.dtype)).sum() / (frames - 1)
+
+
+def point_rigidity(xyz: NDArray, valid: NDArray, object_id: NDArray | None = None, k: int = 8) -> NDArray:
+    """Eq. 2 for each point: how much its distances to its neighbours changed since frame 0, as a length.
+
+    Args:
+        xyz: float [T, N, 3].
+        valid: bool [T, N], the samples that may be used.
+        object_id: int [N]; neighbours are looked for in the same object only.
+        k: neighbours in frame 0.
+    Returns:
+        float32 [T, N]: sqrt(mean over neighbours j of (dist_t(i,j) - dist_0(i,j))^2), in the unit of xyz; 0 where
+        there is nothing to compare.
+    """
+    objects = None if object_id is None else torch.from_numpy(object_id)
+    graph = rigidity_graph(torch.from_numpy(xyz[0]), torch.from_numpy(valid[0]), k, objects)
+    error = np.zeros(valid.shape, np.float32)
+    source, target = graph.source.numpy(), graph.target.numpy()
+    counts = np.bincount(source, minlength=valid.shape[1])
+    for count in np.unique(counts[counts > 0]):  # objects of k points or fewer have fewer neighbours
+        own = counts[source] == count
+        member, neighbour = source[own][::count], target[own].reshape(-1, count)
+        rest = np.linalg.norm(xyz[0, member, None] - xyz[0, neighbour], axis=-1)
+        for t in range(1, len(xyz)):
+            usable = valid[t, member, None] & valid[t, neighbour]
+            with np.errstate(invalid="ignore", over="ignore"):
+                change = np.linalg.norm(xyz[t, member, None] - xyz[t, neighbour], axis=-1) - rest
+            square = np.where(usable, change, 0) ** 2
+            error[t, member] = np.sqrt(square.sum(1) / np.maximum(usable.sum(1), 1))
+    return error
 
 
 def _neighbours(places: np.ndarray, members: np.ndarray, k: int) -> np.ndarray:
@@ -176,37 +158,3 @@ def _neighbours(places: np.ndarray, members: np.ndarray, k: int) -> np.ndarray:
     # Among k + 1 coincident points a point may not find itself: then its last neighbour is one too many.
     itself[~itself.any(1), -1] = True
     return np.stack((np.repeat(members, k), members[found[~itself]]))
-
-
-def _norm(vectors: Tensor, norm: str) -> Tensor:
-    """[..., 3] -> [...]; the square root has gradient 0 at 0 instead of infinity times 0."""
-    if norm == "l1":
-        return vectors.abs().sum(-1)
-    squared = vectors.square().sum(-1)
-    if norm == "squared":
-        return squared
-    positive = squared > torch.finfo(squared.dtype).tiny
-    return torch.where(positive, torch.where(positive, squared, 1.0).sqrt(), 0.0)
-
-
-def _flat(points: Tensor) -> Tensor:
-    """[B, T, N, 3] of any allowed form."""
-    if points.ndim not in (3, 4, 5) or points.shape[-1] != 3:
-        raise PointVidError(f"points are {list(points.shape)}, expected [T, N, 3], [T, H, W, 3] or [B, T, H, W, 3]")
-    if points.ndim < 5:
-        points = points[None]
-    return points.reshape(*points.shape[:2], -1, 3)
-
-
-def _mask_weights(points: Tensor, mask: Tensor | None) -> Tensor:
-    """[B, N] weights that sum to 1 over the batch: clips with foreground alike, their foreground points alike."""
-    batch, _, count, _ = points.shape
-    if mask is None:
-        mask = torch.ones(batch, count, dtype=torch.bool, device=points.device)
-    elif mask.numel() != batch * count:
-        raise PointVidError(
-            f"mask is {list(mask.shape)}, points are {batch} clips of {count}; expected one entry a point"
-        )
-    inside = mask.reshape(batch, count).to(points.dtype)
-    per_clip = inside.sum(1, keepdim=True)
-    return inside / per_clip.clamp(min=1) / (per_clip > 0).sum().clamp(min=1)

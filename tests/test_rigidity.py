@@ -6,7 +6,8 @@ import torch
 
 from pointvid.camera import Camera
 from pointvid.errors import PointVidError
-from pointvid.points.losses import recon_terms, rigidity_graph, rigidity_loss
+from pointvid.points.reconstruction import recon_terms
+from pointvid.points.rigidity import rigidity_graph, rigidity_loss
 
 GENERATOR = torch.Generator().manual_seed(11)
 
