@@ -115,7 +115,8 @@ def long_clip(kind: str, seed: int, frames: int = FRAMES) -> LongClip:
     for number in range(2):
         side = -1 if number == 0 else 1
         phase = [draw(0, 6.28) for _ in range(6)]
-        turn = torch.stack([draw(0.3, 0.9) * (torch.sin(0.06 * speed * moments + p) - math.sin(p)) for p in phase[:3]], -1)
+        turns = [draw(0.3, 0.9) * (torch.sin(0.06 * speed * moments + p) - math.sin(p)) for p in phase[:3]]
+        turn = torch.stack(turns, -1)
         if kind == "cross":
             across = -side * 0.75 + side * 1.5 * moments / frames * 1.1
             place = torch.stack((across, 0.15 * side + 0 * moments, 3.3 + 0.45 * number + 0 * moments), -1)
@@ -126,8 +127,8 @@ def long_clip(kind: str, seed: int, frames: int = FRAMES) -> LongClip:
         else:
             sway = torch.sin(0.05 * speed * moments + phase[3]) - math.sin(phase[3])
             rise = torch.sin(0.07 * speed * moments + phase[4]) - math.sin(phase[4])
-            place = torch.stack((side * 0.55 + 0.28 * sway, draw(-0.2, 0.2) + 0.2 * rise, 3.2 + 0.25 * sway), -1)
-        half = torch.tensor([draw(0.25, 0.38) for _ in range(3)], dtype=torch.float64)
+            place = torch.stack((side * 0.62 + 0.24 * sway, draw(-0.2, 0.2) + 0.2 * rise, 3.2 + 0.25 * sway), -1)
+        half = torch.tensor([draw(0.32, 0.48) for _ in range(3)], dtype=torch.float64)
         rotation = torch.linalg.matrix_exp(_cross(turn)) @ torch.linalg.matrix_exp(
             _cross(torch.tensor([draw(-0.5, 0.5) for _ in range(3)], dtype=torch.float64))
         )
@@ -164,7 +165,7 @@ def long_clip(kind: str, seed: int, frames: int = FRAMES) -> LongClip:
     return LongClip(torch.stack(video), objects, camera, bodies, eye, look)
 
 
-_ROOM = (((3.5, 2.6, 0.05), (0.0, 0.0, 5.2)), ((3.5, 0.05, 3.0), (0.0, 1.35, 4.0)))
+_ROOM = (((6.0, 4.0, 0.05), (0.0, 0.0, 5.2)), ((6.0, 0.05, 3.0), (0.0, 1.35, 4.0)))
 """Half extents and centre of a wall and a floor."""
 
 
@@ -189,9 +190,9 @@ def _cross(turn: Tensor) -> Tensor:
 def _noise(rng: torch.Generator, detail: int, contrast: float) -> Tensor:
     """A solid texture [3, D, D, D] in 0..1 with detail at several scales."""
     total = torch.zeros(1, 3, detail, detail, detail)
-    for cells in (4, 8, 16, 32):
+    for cells in (4, 8, 16, 32):  # fine detail is fainter, as in nature
         noise = torch.randn(1, 3, cells, cells, cells, generator=rng)
-        total += 0.15 * F.interpolate(noise, (detail,) * 3, mode="trilinear", align_corners=True)
+        total += 0.7 / cells**0.7 * F.interpolate(noise, (detail,) * 3, mode="trilinear", align_corners=True)
     shade = 0.35 + 0.3 * torch.rand(1, 3, 1, 1, 1, generator=rng)
     return (shade + contrast * total)[0].clamp(0.02, 0.98)
 
@@ -202,7 +203,7 @@ def _rays(camera: Camera, uv: Tensor) -> Tensor:
 
 
 def _cast(bodies: list[Body], rays: Tensor, eye: Tensor, look: Tensor, t: int) -> tuple[Tensor, Tensor, Tensor]:
-    """What rays of the camera meet first in frame `t`: depth [M], body [M] (-1: none), place in its unit cube [M, 3]."""
+    """What rays of the camera meet first in frame `t`: depth [M], body [M] (-1: none), place in its cube [M, 3]."""
     rays, origin = rays @ look[t].T.to(rays.dtype), eye[t].to(rays.dtype)
     depth = torch.full((len(rays),), torch.inf, dtype=rays.dtype)
     owner, place = torch.full((len(rays),), -1), torch.zeros_like(rays)

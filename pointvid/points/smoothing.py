@@ -43,7 +43,8 @@ def smooth_tracks(
         tau_depth: time constant of log-depth, frames. 0 leaves it as it is.
         occlusion_inflation: how many times the measurement variance of an invisible point is that of a visible one.
             The default trusts the tracker's own guess nearly as much; 1e6 lets what is seen before and after bridge
-            the gap, and runs on in a straight line where a track never comes back. Depths that are not finite or not positive count as invisible.
+            the gap, and runs on in a straight line where a track never comes back. Depths that are not finite or not
+            positive count as invisible.
     Returns:
         Tracks; what was moved off screen is no longer visible. `uvd[0, :, :2]` is bit for bit the input's.
     Raises:

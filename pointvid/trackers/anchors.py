@@ -57,7 +57,6 @@ class Anchors:
             return start, start.new_zeros(0)
         return torch.cat([uv for uv, _ in found]), torch.cat([score for _, score in found])
 
-
     def refine(self, now: Pyramid, start: Tensor, warp: Tensor, which: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Align patches `which` [n] and their warps since frame 0, from a start close by.
 

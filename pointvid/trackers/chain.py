@@ -49,7 +49,9 @@ def _chain(
             kept_score = score.clone()
             apart = ((there - ahead).norm(dim=-1) > 0.5).nonzero()[:, 0]
             if len(apart):
-                kept, kept_score[apart] = align(new, templates.select(apart), to_level(ahead[apart], level), turn[apart])
+                kept, kept_score[apart] = align(
+                    new, templates.select(apart), to_level(ahead[apart], level), turn[apart]
+                )
                 ahead[apart] = from_level(kept, level)
             same = torch.ones_like(score, dtype=torch.bool)
             same[apart] = False

@@ -10,7 +10,7 @@ for its own patch where they say that it is. So a query's track does not depend 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from scipy.spatial import cKDTree
@@ -55,16 +55,27 @@ class LucasKanade:
     margin: float = 4.0
     rounds: int = 4
     search_round: int = 1
-    search_below: float = 0.7
+    search_known: float = 0.4
+    hidden_for: int = 4
     reach: float = 32.0
     yield_to: float = 0.02
     slack: float = 6.0
     visible_above: float = 0.7
     refine_below: float = 0.9
+    refine_above: float = 0.5
+    refined_above: float = 0.8
+    bend: float = 0.4
+    search_sure: float = 0.8
+    search_support: float = 0.5
     ahead_below: float = 0.9
     refresh_below: float = 0.75
     refresh_sure: float = 0.9
     chunk: int = 1024
+
+    @property
+    def scout(self) -> LucasKanade:
+        """A faster one, to find out what moves or whether tracks come back."""
+        return replace(self, leaders=min(self.leaders, 32))
 
     @torch.no_grad()
     def track(self, video: Frames, queries: Tensor, depth: Depth | None = None, progress: Progress = silent) -> Tracked:
@@ -123,7 +134,8 @@ class LucasKanade:
         self._finish(now, anchors, consensus, state, work, everyone[rest], rest)
         inside = on_screen(*work.uv.unbind(-1), now[0][0].shape[-2:])
         visible = work.good & inside & (work.score > self.visible_above)
-        return _State(work.uv, work.uv - state.uv, work.warp, _turn(state.warp, work.warp), visible)
+        hidden = torch.where(visible, 0.0, state.hidden.clamp(min=0) + 1)
+        return _State(work.uv, work.uv - state.uv, work.warp, _turn(state.warp, work.warp), visible, hidden)
 
     def _lead(self, before, now, anchors, consensus, state, work, which, rows) -> None:
         chained, score = chain(
@@ -144,7 +156,9 @@ class LucasKanade:
                 self._search(now, anchors, consensus, state, work, which, rows)
             where, warp, _ = consensus.fit(work.uv, work.trust(), work.warp[rows], rows)
             uv, score, good = work.uv[rows], work.score[rows], work.good[rows]
-            stray = (~good | ((uv - where).norm(dim=-1) > 1 + self.slack * ((score - 0.7) / 0.3).clamp(0, 1))).nonzero()[:, 0]
+            stray = (
+                ~good | ((uv - where).norm(dim=-1) > 1 + self.slack * ((score - 0.7) / 0.3).clamp(0, 1))
+            ).nonzero()[:, 0]
             work.where[rows], work.warp[rows] = where, warp
             if not len(stray):
                 break
@@ -178,7 +192,13 @@ class LucasKanade:
 
     def _search(self, now, anchors, consensus, state, work, which, rows) -> None:
         """Look for what is lost in a window around where its course leads."""
-        lost = (~work.good[rows] | (work.score[rows] < self.search_below)).nonzero()[:, 0]
+        tie = consensus.near[rows, 1:] * consensus.belief[rows, 1:]
+        known = (tie * work.good[consensus.index[rows, 1:]]).sum(1) / tie.sum(1).clamp(min=1e-6)
+        unseen = state.hidden[rows]
+        due = (unseen >= self.hidden_for) & (unseen % 2 == 0) | (unseen < 0)
+        lost = (~work.good[rows] & due & (known < self.search_known)).nonzero()[:, 0]
+        if not len(lost):
+            return
         index = which[lost]
         trust = consensus.near[index] * consensus.belief[index] * state.visible[consensus.index[index]]
         trust = trust + 1e-3 * (torch.arange(trust.shape[1], device=trust.device) == 0)
@@ -188,19 +208,23 @@ class LucasKanade:
             now[1], anchors, state.uv[index] + course, warp, index, consensus.index, consensus.belief, self.reach
         )
         uv, score, warp = anchors.refine(now[1], uv, warp, index)
-        better = (support > 0.4) & (score > 0.75) & (~work.good[index] | (score > work.score[index] + 0.05))
+        better = (
+            (support > self.search_support)
+            & (score > self.search_sure)
+            & (~work.good[index] | (score > work.score[index] + 0.05))
+        )
         index = index[better]
         work.uv[index], work.score[index], work.warp[index] = uv[better], score[better], warp[better]
         work.good[index] = True
 
     def _refine(self, now, anchors, which, uv, score, warp) -> None:
         """Let patches that look somewhat different find their own warps, in place."""
-        odd = ((score < self.refine_below) & (score > 0.3)).nonzero()[:, 0]
+        odd = ((score < self.refine_below) & (score > self.refine_above)).nonzero()[:, 0]
         if not len(odd):
             return
         at, fit, bent = anchors.refine(now[1], uv[odd], warp[odd], which[odd])
-        better = (fit > score[odd] + 0.02) & ((at - uv[odd]).norm(dim=-1) < 4)
-        better &= (bent - warp[odd]).abs().amax((1, 2)) < 0.6
+        better = (fit > torch.clamp(score[odd] + 0.02, min=self.refined_above)) & ((at - uv[odd]).norm(dim=-1) < 4)
+        better &= (bent - warp[odd]).abs().amax((1, 2)) < self.bend
         index = odd[better]
         uv[index], score[index], warp[index] = at[better], fit[better], bent[better]
 
@@ -240,7 +264,8 @@ class LucasKanade:
 class _State:
     """Where the points are in one frame.
 
-    uv and velocity [N, 2]; warp [N, 2, 2] since frame 0; turn [N, 2, 2] since the last frame; visible [N].
+    uv and velocity [N, 2]; warp [N, 2, 2] since frame 0; turn [N, 2, 2] since the last frame; visible [N];
+    hidden [N], for how many frames it has not been, -1 in the first frame.
     """
 
     uv: Tensor
@@ -248,11 +273,13 @@ class _State:
     warp: Tensor
     turn: Tensor
     visible: Tensor
+    hidden: Tensor
 
     @classmethod
     def at(cls, uv: Tensor) -> _State:
         eye = torch.eye(2, device=uv.device).expand(len(uv), 2, 2)
-        return cls(uv, torch.zeros_like(uv), eye, eye, torch.ones(len(uv), dtype=torch.bool, device=uv.device))
+        seen = torch.ones(len(uv), dtype=torch.bool, device=uv.device)
+        return cls(uv, torch.zeros_like(uv), eye, eye, seen, torch.full_like(uv[:, 0], -1))
 
 
 @dataclass(eq=False)

@@ -53,10 +53,7 @@ def search(
     voters = row[neighbours[which, 1 : 1 + _VOTERS]]
     trust = torch.where(voters >= 0, belief[which, 1 : 1 + _VOTERS], 0.0).clamp(min=0) ** 2
     votes = torch.cat(
-        [
-            torch.bmm(w[:, None], loose[v.clamp(min=0)])[:, 0]
-            for w, v in zip(trust.split(64), voters.split(64))
-        ]
+        [torch.bmm(w[:, None], loose[v.clamp(min=0)])[:, 0] for w, v in zip(trust.split(64), voters.split(64))]
     )
     total = (0.7 * maps.flatten(1) + votes) / (0.7 + trust.sum(1, keepdim=True))
     # Fewer voters prove less.
