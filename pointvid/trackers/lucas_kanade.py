@@ -49,18 +49,18 @@ class LucasKanade:
     anchor_levels: int = 2
     anchor_radius: int = 7
     anchor_step: int = 2
-    anchor_grey: bool = True
+    anchor_grey: bool = False
     neighbours: int = 24
     leaders: int = 48
     margin: float = 4.0
     rounds: int = 4
-    search_round: int = 1
+    search_round: int = 0
     search_known: float = 0.4
     hidden_for: int = 4
     reach: float = 32.0
     yield_to: float = 0.02
     slack: float = 6.0
-    visible_above: float = 0.7
+    visible_above: float = 0.75
     refine_below: float = 0.9
     refine_above: float = 0.5
     refined_above: float = 0.8
@@ -75,7 +75,7 @@ class LucasKanade:
     @property
     def scout(self) -> LucasKanade:
         """A faster one, to find out what moves or whether tracks come back."""
-        return replace(self, leaders=min(self.leaders, 32))
+        return replace(self, leaders=min(self.leaders, 32), rounds=2, refine_below=0.0)
 
     @torch.no_grad()
     def track(self, video: Frames, queries: Tensor, depth: Depth | None = None, progress: Progress = silent) -> Tracked:
@@ -135,22 +135,26 @@ class LucasKanade:
         inside = on_screen(*work.uv.unbind(-1), now[0][0].shape[-2:])
         visible = work.good & inside & (work.score > self.visible_above)
         hidden = torch.where(visible, 0.0, state.hidden.clamp(min=0) + 1)
-        return _State(work.uv, work.uv - state.uv, work.warp, _turn(state.warp, work.warp), visible, hidden)
+        step = work.uv - state.uv
+        course = torch.where(visible[:, None], torch.lerp(state.course, step, 0.3), state.course)
+        return _State(work.uv, step, course, work.warp, _turn(state.warp, work.warp), visible, hidden)
 
     def _lead(self, before, now, anchors, consensus, state, work, which, rows) -> None:
-        chained, score = chain(
-            before, now[0], state.uv[rows], state.velocity[rows], state.turn[rows], self.radius, self.chunk
+        seen = which[state.visible[rows]]  # what is hidden has nothing to follow from frame to frame
+        work.chained[seen], work.chain_score[seen] = chain(
+            before, now[0], state.uv[seen], state.velocity[seen], state.turn[seen], self.radius, self.chunk
         )
-        work.chained[rows], work.chain_score[rows] = chained, score
+        chained, score = work.chained[rows], work.chain_score[rows]
         trust = torch.zeros_like(work.score)
         trust[rows] = score.clamp(0.02, 1) ** 4 * torch.where(state.visible[rows], 1.0, 0.1)
         work.uv[rows] = chained
         where, warp, _ = consensus.fit(work.uv, trust, work.warp[rows], rows)
         start = torch.where(((chained - where).norm(dim=-1) > 2)[:, None], where, chained)
         uv, score = anchors.find(now[1], start, warp, which)
-        self._refine(now, anchors, which, uv, score, warp)
+        self._refine(now, anchors, which, state.visible[rows], uv, score, warp)
         good = self._agrees(uv, score, where)
         work.uv[rows], work.score[rows], work.good[rows], work.warp[rows] = uv, score, good, warp
+        tried = start
         for turn in range(self.rounds):
             if turn == self.search_round:
                 self._search(now, anchors, consensus, state, work, which, rows)
@@ -160,11 +164,13 @@ class LucasKanade:
                 ~good | ((uv - where).norm(dim=-1) > 1 + self.slack * ((score - 0.7) / 0.3).clamp(0, 1))
             ).nonzero()[:, 0]
             work.where[rows], work.warp[rows] = where, warp
+            stray = stray[(where - tried)[stray].norm(dim=-1) > 0.5]  # not where it was looked for before
+            tried = where
             if not len(stray):
                 break
             at, fit = anchors.find(now[1], where[stray], warp[stray], which[stray])
             bent = warp[stray]
-            self._refine(now, anchors, which[stray], at, fit, bent)
+            self._refine(now, anchors, which[stray], state.visible[which[stray]], at, fit, bent)
             better = ~good[stray] | (fit > score[stray] - self.yield_to)
             stray = stray[better]
             uv[stray], score[stray], warp[stray] = at[better], fit[better], bent[better]
@@ -175,7 +181,7 @@ class LucasKanade:
     def _join(self, before, now, anchors, consensus, state, work, which, rows) -> None:
         where, warp, _ = consensus.fit(work.uv, work.trust(), work.warp[rows], rows)
         uv, score = anchors.find(now[1], where, warp, which)
-        self._refine(now, anchors, which, uv, score, warp)
+        self._refine(now, anchors, which, state.visible[rows], uv, score, warp)
         good = self._agrees(uv, score, where)
         unsure = (state.visible[rows] & (~good | (score < self.refresh_below))).nonzero()[:, 0]
         asked = which[unsure]
@@ -200,12 +206,9 @@ class LucasKanade:
         if not len(lost):
             return
         index = which[lost]
-        trust = consensus.near[index] * consensus.belief[index] * state.visible[consensus.index[index]]
-        trust = trust + 1e-3 * (torch.arange(trust.shape[1], device=trust.device) == 0)
-        course = (trust[..., None] * state.velocity[consensus.index[index]]).sum(1) / trust.sum(1, keepdim=True)
-        warp = (state.turn @ state.warp)[index]
+        warp = work.warp[index]
         uv, support = search(
-            now[1], anchors, state.uv[index] + course, warp, index, consensus.index, consensus.belief, self.reach
+            now[1], anchors, state.ahead[index], warp, index, consensus.index, consensus.belief, self.reach
         )
         uv, score, warp = anchors.refine(now[1], uv, warp, index)
         better = (
@@ -217,9 +220,9 @@ class LucasKanade:
         work.uv[index], work.score[index], work.warp[index] = uv[better], score[better], warp[better]
         work.good[index] = True
 
-    def _refine(self, now, anchors, which, uv, score, warp) -> None:
-        """Let patches that look somewhat different find their own warps, in place."""
-        odd = ((score < self.refine_below) & (score > self.refine_above)).nonzero()[:, 0]
+    def _refine(self, now, anchors, which, seen, uv, score, warp) -> None:
+        """Let patches that were just seen and look somewhat different find their own warps, in place."""
+        odd = (seen & (score < self.refine_below) & (score > self.refine_above)).nonzero()[:, 0]
         if not len(odd):
             return
         at, fit, bent = anchors.refine(now[1], uv[odd], warp[odd], which[odd])
@@ -231,7 +234,7 @@ class LucasKanade:
     def _finish(self, now, anchors, consensus, state, work, which, rows) -> None:
         uv, score, good, where, warp = (x[rows] for x in (work.uv, work.score, work.good, work.where, work.warp))
         # A point that neither follows found may just have kept its course, beside something else that moves.
-        ahead = state.uv[rows] + state.velocity[rows]
+        ahead = state.ahead[rows]
         apart = (uv - ahead).norm(dim=-1) > 0.5
         lost = (~good | (apart & (score < self.ahead_below))).nonzero()[:, 0]
         kept, kept_score = anchors.find(now[1], ahead[lost], state.warp[rows][lost], which[lost])
@@ -264,12 +267,14 @@ class LucasKanade:
 class _State:
     """Where the points are in one frame.
 
-    uv and velocity [N, 2]; warp [N, 2, 2] since frame 0; turn [N, 2, 2] since the last frame; visible [N];
+    uv and velocity [N, 2]; course [N, 2], the velocity of the last few frames in which the point was seen;
+    warp [N, 2, 2] since frame 0; turn [N, 2, 2] since the last frame; visible [N];
     hidden [N], for how many frames it has not been, -1 in the first frame.
     """
 
     uv: Tensor
     velocity: Tensor
+    course: Tensor
     warp: Tensor
     turn: Tensor
     visible: Tensor
@@ -279,7 +284,12 @@ class _State:
     def at(cls, uv: Tensor) -> _State:
         eye = torch.eye(2, device=uv.device).expand(len(uv), 2, 2)
         seen = torch.ones(len(uv), dtype=torch.bool, device=uv.device)
-        return cls(uv, torch.zeros_like(uv), eye, eye, seen, torch.full_like(uv[:, 0], -1))
+        return cls(uv, torch.zeros_like(uv), torch.zeros_like(uv), eye, eye, seen, torch.full_like(uv[:, 0], -1))
+
+    @property
+    def ahead(self) -> Tensor:
+        """Where the points are in the next frame if they keep their course, [N, 2]."""
+        return self.uv + torch.where(self.visible[:, None], self.velocity, self.course)
 
 
 @dataclass(eq=False)
@@ -296,7 +306,7 @@ class _Work:
 
     @classmethod
     def begin(cls, state: _State) -> _Work:
-        ahead = state.uv + state.velocity
+        ahead = state.ahead
         zero = torch.zeros(len(ahead), device=ahead.device)
         return cls(
             ahead.clone(), zero, zero > 1, ahead.clone(), state.turn @ state.warp, ahead.clone(), torch.zeros_like(zero)
