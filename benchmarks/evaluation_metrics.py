@@ -11,12 +11,12 @@ import torch.nn.functional as F
 from pointvid.metrics import (
     acceleration,
     color_constancy,
+    jitter,
     motion,
     reconstruction,
     retracking,
     rigidity,
     shape_change,
-    smoothness,
     tapvid3d_metrics,
     track_video,
 )
@@ -90,7 +90,7 @@ def _temporal() -> list[Figure]:
     falling = tracks.replace(uvd=tracks.camera.project(fall).float(), fps=fps)
     noisy = fall + NOISE * torch.randn(fall.shape, generator=generator, dtype=torch.float64)
     noisy = falling.replace(uvd=tracks.camera.project(noisy).float())
-    found, expected = smoothness(noisy).value, NOISE * math.sqrt(3)
+    found, expected = jitter(noisy).value, NOISE * math.sqrt(3)
     return [
         Figure.at_most(
             "metrics.free_fall_acceleration",
@@ -99,7 +99,7 @@ def _temporal() -> list[Figure]:
             0.1,
             f"truth {g} m/s^2, 16 frames at {fps:g} fps",
         ),
-        Figure.at_most("metrics.free_fall_jitter", smoothness(falling).value, "m", 1e-5, "truth 0"),
+        Figure.at_most("metrics.free_fall_jitter", jitter(falling).value, "m", 1e-5, "truth 0"),
         Figure.at_most(
             "metrics.noise_jitter",
             abs(found / expected - 1) * 100,

@@ -19,15 +19,16 @@ from torch import Tensor
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from pointvid.files.depth_file import read_depth, read_intrinsics  # noqa: E402
+from pointvid.files.depth_file import read_depth  # noqa: E402
 from pointvid.files.mask_file import read_mask  # noqa: E402
-from pointvid.files.video import VideoFile  # noqa: E402
+from pointvid.files.video import Clip, VideoFile  # noqa: E402
 from pointvid.point_map import PointMap  # noqa: E402
 from pointvid.points.densify import densify  # noqa: E402
 from pointvid.points.spread import spread_out  # noqa: E402
 from pointvid.render import compose_preview, draw_tracks, render_point_cloud  # noqa: E402
 from pointvid.render.colors import depth_colors, position_colors  # noqa: E402
 from pointvid.trackers.pipeline import track_clip  # noqa: E402
+from pointvid.trackers.settings import TrackSettings  # noqa: E402
 from pointvid.tracks import PointTracks  # noqa: E402
 
 ASSETS = ROOT / "pointvid" / "assets"
@@ -54,9 +55,9 @@ def track_demo() -> Demo:
         video, fps, framing = torch.stack(list(source)), source.fps, source.framing
     mask = read_mask(ASSETS / "demo_mask.png", framing)
     depth = read_depth(ASSETS / "demo_depth.npz", len(video), framing)
-    camera = read_intrinsics(ASSETS / "demo_depth.npz", framing)
-    found = track_clip(video, mask, depth, camera, "metric", grid=56, extra=900, fps=fps)
-    return Demo(video, mask, depth, found.tracks, densify(found.tracks, found.mask, object_map=found.object_map))
+    settings = TrackSettings(grid=56, extra=900)
+    found = track_clip(Clip(video, fps), mask=mask, depth=depth, settings=settings)
+    return Demo(video, mask, depth.maps, found.tracks, densify(found.tracks, found.objects))
 
 
 def save(pixels: Tensor | Image.Image, path: Path) -> None:

@@ -13,6 +13,7 @@ import signal
 import sys
 from pathlib import Path
 
+from pointvid.ending import add_debug, one_line
 from pointvid.errors import PointVidError
 from pointvid.files.atomic import atomic_path
 from pointvid.files.manifest import read_manifest
@@ -102,10 +103,11 @@ def main() -> None:
     add("--jobs", type=int, default=1, help="processes side by side, of one thread each; they share the device")
     add("--deadline", type=float, metavar="SECONDS", help="start no training later; what is trained is still measured")
     add("--end", type=float, metavar="SECONDS", help="stop trainings that still run then; they can be gone on with")
+    add_debug(parser)
     options = parser.parse_args()
     # ended from outside, it takes the processes that it started with it
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
+    with one_line(debug=options.debug):
         if options.report_only:
             write_report(read_results(options.out), options.out)
         else:
@@ -119,8 +121,6 @@ def main() -> None:
                 print(f"failed: {name}, see {log}")
             if outcome.missing:
                 print(f"missing: {', '.join(outcome.missing)}; run the same command again to go on")
-    except PointVidError as error:
-        raise SystemExit(f"error: {error}") from None
     print(f"wrote {options.out / 'report.html'} and report.json")
 
 

@@ -16,6 +16,7 @@ import torch
 from tqdm import tqdm
 
 from pointvid.commands import arguments
+from pointvid.ending import add_debug, one_line
 from pointvid.errors import PointVidError
 
 from .evaluation.clips import check_clips, generate_clips
@@ -37,23 +38,28 @@ def main() -> None:
     add("--list", type=Path, help="inputs: .jsonl, .json or .csv with image, prompt and perhaps name")
     add("--shards", type=Path, help="held-out clips whose captions and first frames are the inputs")
     add("--method", nargs="+", default=[], metavar="NAME=KIND:SOURCE", help=f"KIND: {', '.join(KINDS)}, videos")
-    add("--clips", type=int, help="how many inputs; default 32 of the shards, all of a list")
-    add("--steps", type=int, help="of sampling; default each method's own")
-    add("--guidance", type=float, help="default each method's own")
+    add("--clips", type=arguments.whole(1, 10**6), help="how many inputs; default 32 of the shards, all of a list")
+    add("--steps", type=arguments.whole(1, 100_000), help="of sampling; default each method's own")
+    add("--guidance", type=arguments.number(-1000, 1000), help="default each method's own")
     add("--out", type=Path, required=True, help="folder of figures, clips, tables")
     add("--size", type=arguments.size, help="WIDTHxHEIGHT of the clips, where the method lets it be chosen")
-    add("--frames", type=int)
-    add("--fps", type=float)
-    add("--seed", type=int, default=0, help="of the first clip; the next gets the next")
+    add("--frames", type=arguments.whole(1, 10_000))
+    add("--fps", type=arguments.number(0, arguments.MOST_FPS, above=True))
+    add(
+        "--seed",
+        type=arguments.whole(0, arguments.LARGEST_SEED // 2),
+        default=0,
+        help="of the first clip; the next gets the next",
+    )
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     add("--envs", type=Path, help="folder of the suites' environments; default OUT/envs")
     add("--python", nargs="+", default=[], metavar="SUITE=PYTHON", help="use an environment that exists")
     add("--videophy-code", type=Path, help="clone of VideoPhy's repository")
     add("--videophy-weights", type=Path, help="folder of its rater's weights")
-    try:
-        _suites(parser.parse_args())
-    except PointVidError as error:
-        raise SystemExit(f"error: {error}") from None
+    add_debug(parser)
+    options = parser.parse_args()
+    with one_line(debug=options.debug):
+        _suites(options)
 
 
 def _suites(options: argparse.Namespace) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from comfy_api.latest import io
 
 from . import types
@@ -85,18 +87,17 @@ class TracksFromCore(io.ComfyNode):
     ) -> io.NodeOutput:
         """Sample the depth under each visible point, and the colour where it starts."""
         from ..pointvid.camera import Camera
-        from ..pointvid.errors import PointVidError
         from ..pointvid.trackers.lift import lift_tracks
         from ..pointvid.tracks import PointTracks, colors_at
         from .depth_input import read_depth
         from .images import ImageFrames
 
         video = ImageFrames(image)
-        uv, visible = tracks["track_path"].float().cpu(), tracks["track_visibility"].bool().cpu()
         frames, height, width = video.shape[:3]
-        if len(uv) != frames:
-            raise PointVidError(f"tracks have {len(uv)} frames, image has {frames}; expected the clip that was tracked")
-        third = read_depth(depth, (frames, height, width), depth_mapping, depth_near, depth_far, depth_unit, fov)
+        uv, visible = _core_tracks(tracks, frames)
+        third, notes = read_depth(depth, (frames, height, width), depth_mapping, depth_near, depth_far, depth_unit, fov)
+        for note in notes:
+            logging.getLogger(__name__).warning("Core Tracks to Point Tracks: %s", note)
         return io.NodeOutput(
             PointTracks(
                 uvd=lift_tracks(uv, visible, third.maps),
@@ -108,3 +109,27 @@ class TracksFromCore(io.ComfyNode):
                 color=colors_at(video[0], uv[0]),
             )
         )
+
+
+def _core_tracks(tracks, frames: int):
+    """Positions float32 [T, N, 2] and visibility bool [T, N] of core's dict, whose visibility may be [T, 1] or None.
+
+    Raises:
+        PointVidError: it is of another clip, or of no track.
+    """
+    from ..pointvid.errors import PointVidError
+
+    uv = tracks["track_path"].float().cpu()
+    if uv.ndim != 3 or uv.shape[-1] != 2 or not uv.shape[1]:
+        raise PointVidError(f"tracks is {list(uv.shape)}, expected at least one track, [frames, tracks, 2]")
+    if len(uv) != frames:
+        raise PointVidError(f"tracks have {len(uv)} frames, image has {frames}; expected the clip that was tracked")
+    visible = tracks.get("track_visibility")
+    if visible is None:
+        return uv, uv.isfinite().all(-1)
+    visible = visible.bool().cpu()
+    if visible.shape not in ((frames, 1), uv.shape[:2]):
+        raise PointVidError(
+            f"tracks say of {list(visible.shape)} whether they are visible, expected {list(uv.shape[:2])}"
+        )
+    return uv, visible.expand(uv.shape[:2]).clone()

@@ -20,7 +20,7 @@ def read_depth(
     far: float = 10.0,
     unit: str = "relative",
     fov: float = 0.0,
-) -> Depth:
+) -> tuple[Depth, list[str]]:
     """The values of the inputs that `inputs.depth_inputs` declares.
 
     Args:
@@ -29,21 +29,41 @@ def read_depth(
         mapping, near, far: how an IMAGE is read.
         unit: what the depth is in; a geometry that says so itself (`to_geometry`) overrules it.
         fov: vertical field of view in degrees; above 0 it overrules the intrinsics of a geometry.
+    Returns:
+        The depth at the size of the clip, one frame of it repeated for all; and what a report says of that.
     Raises:
-        PointVidError: the depth has another size than the clip, or no usable value.
+        PointVidError: neither one frame nor as many as the clip, or no usable value.
     """
     camera = Camera.from_fov(clip[1:], fov) if fov > 0 else None
     if source is None:
-        return Depth(camera=camera)
+        return Depth(camera=camera), []
+    own_camera = None
     if isinstance(source, dict):
         maps, own_camera = depth_from_geometry(source)
-        camera, unit = camera or own_camera, source.get("depth_unit", unit)
+        unit = source.get("depth_unit", unit)
     else:
         maps = depth_from_image(source, near, far, mapping)
-    if maps.shape != clip:
-        here, there = ("x".join(map(str, shape)) for shape in (maps.shape, clip))
-        raise PointVidError(f"depth is {here}, clip is {there} (TxHxW); compute it on the clip itself")
-    return Depth(maps, unit, camera)
+    if len(maps) not in (1, clip[0]):
+        raise PointVidError(f"depth has {len(maps)} frames, the clip has {clip[0]}; expected as many, or one for all")
+    notes = []
+    if maps.shape[1:] != clip[1:]:
+        was, now = ("x".join(map(str, size)) for size in (maps.shape[1:], clip[1:]))
+        notes.append(f"depth: resized from {was} to the clip's {now} (HxW)")
+        own_camera = own_camera and own_camera.resized(maps.shape[1:], clip[1:])
+        maps = _resized(maps, clip[1:])
+    if len(maps) < clip[0]:
+        notes.append(
+            f"depth: one frame for all {clip[0]} of the clip, so it is right only where nothing moves in depth"
+        )
+        maps = maps.expand(clip)
+    return Depth(maps, unit, camera or own_camera), notes
+
+
+def _resized(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """[T, H, W] -> [T, *size]: the mean of what a pixel covers where it shrinks, else between the pixels."""
+    shrinks = size[0] <= maps.shape[1] and size[1] <= maps.shape[2]
+    mode = {"mode": "area"} if shrinks else {"mode": "bilinear", "align_corners": False}
+    return torch.nn.functional.interpolate(maps[:, None], tuple(size), **mode)[:, 0]
 
 
 def depth_from_image(image: Tensor, near: float, far: float, mapping: str) -> Tensor:

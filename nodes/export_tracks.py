@@ -8,9 +8,8 @@ from . import types
 from .host import file_3d, host_progress, output_file
 from .inputs import filename_prefix
 
-SCENES = ("glb", "ply", "usda", "usdc", "usdz")
-OTHERS = ("npz", "csv", "html")
-PROGRAMS = {"blender": "", "nuke": ".nk", "after_effects": ""}  # with what is added to the name; "" is a folder
+# The library's list without json, which has a node of its own; written out, as loading the pack reads no library.
+FORMATS = ("glb", "ply", "usda", "usdc", "usdz", "npz", "csv", "html", "blender", "nuke", "after_effects")
 
 
 class ExportTracks(io.ComfyNode):
@@ -30,7 +29,7 @@ class ExportTracks(io.ComfyNode):
                 types.PointTracks.Input("tracks", tooltip="The tracks to export."),
                 io.Combo.Input(
                     "format",
-                    options=[*SCENES, *OTHERS, *PROGRAMS],
+                    options=list(FORMATS),
                     default="glb",
                     tooltip="glb: animated points for viewers and Blender. ply: a folder with a point cloud a frame. "
                     "usda: USD as text (usdc, usdz: binary, need the package usd-core). npz: numpy, all of the tracks. "
@@ -111,63 +110,27 @@ class ExportTracks(io.ComfyNode):
         """Write a new numbered file or folder."""
         from comfy_execution.graph_utils import ExecutionBlocker
 
-        path, saved = output_file(filename_prefix, "" if format == "ply" else PROGRAMS.get(format, f".{format}"))
-        if format in PROGRAMS:
-            size = (height or tracks.image_size[0], width or tracks.image_size[1])
-            write_for_program(tracks, path, format, hidden_points, max_tracks, size, first_frame)
-        else:
-            write(tracks, path, format, hidden_points, image)
-        if format not in SCENES:
-            scene = ExecutionBlocker(f"Export Point Tracks: {format} is not a 3D scene, choose {', '.join(SCENES)}")
-            return io.NodeOutput(scene, str(path), ui={"files": [saved]})
+        from ..pointvid.export.registry import FORMATS, format_named
+        from .images import ImageFrames
+
+        chosen = format_named(format)
+        path, saved = output_file(filename_prefix, chosen.suffix)
+        chosen.write(
+            tracks,
+            path,
+            hidden=hidden_points,
+            video=None if image is None else ImageFrames(image),
+            points=max_tracks,
+            size=(height or tracks.image_size[0], width or tracks.image_size[1]),
+            first_frame=first_frame,
+            progress=host_progress(),
+        )
+        if not chosen.scene:
+            scenes = ", ".join(entry.name for entry in FORMATS if entry.scene)
+            blocked = ExecutionBlocker(f"Export Point Tracks: {format} is not a 3D scene, choose {scenes}")
+            return io.NodeOutput(blocked, str(path), ui={"files": [saved]})
         scene = path
         if format == "ply":
             scene = path / "frame_0000.ply"
             saved |= {"filename": scene.name, "subfolder": f"{saved['subfolder']}/{path.name}".strip("/")}
         return io.NodeOutput(file_3d(scene), str(path), ui={"3d": [saved]})
-
-
-def write(tracks, path, format: str, hidden: bool, image=None) -> None:
-    """Call the writer of a format."""
-    progress = host_progress()
-    if format == "glb":
-        from ..pointvid.export.glb import write_glb
-
-        write_glb(tracks, path, hidden, progress)
-    elif format == "ply":
-        from ..pointvid.export.ply import write_ply_sequence
-
-        write_ply_sequence(tracks, path, hidden, progress)
-    elif format == "npz":
-        from ..pointvid.files.track_file import save_tracks
-
-        save_tracks(tracks, path)
-    elif format == "csv":
-        from ..pointvid.export.csv import write_csv
-
-        write_csv(tracks, path, progress)
-    elif format == "html":
-        from ..pointvid.export.html import write_html
-        from .images import ImageFrames
-
-        write_html(tracks, path, None if image is None else ImageFrames(image), progress=progress)
-    else:
-        from ..pointvid.export.usd import write_usd
-
-        write_usd(tracks, path, hidden=hidden, progress=progress)
-
-
-def write_for_program(tracks, path, format: str, hidden: bool, max_tracks: int, size: tuple, first_frame: int) -> None:
-    """Call the writer of what one program alone reads."""
-    if format == "blender":
-        from ..pointvid.export.blender import write_blender
-
-        write_blender(tracks, path, hidden)
-    elif format == "nuke":
-        from ..pointvid.export.nuke import write_nuke
-
-        write_nuke(tracks, path, max_tracks, size, first_frame)
-    else:
-        from ..pointvid.export.after_effects import write_after_effects
-
-        write_after_effects(tracks, path, max_tracks, size)

@@ -22,7 +22,11 @@ class FillTracks(io.ComfyNode):
             search_aliases=["dense tracks", "densify", "point map", "interpolate", "algorithm 1"],
             inputs=[
                 types.PointTracks.Input("tracks", tooltip="Sparse tracks of the clip, best smoothed before."),
-                io.Mask.Input("mask", tooltip="Foreground of the first frame; of a batch the first mask counts."),
+                io.Mask.Input(
+                    "mask",
+                    tooltip="Foreground of the first frame. A mask of another size is resized; the masks of a "
+                    "batch are objects.",
+                ),
                 io.Combo.Input(
                     "interpolation",
                     options=["displacement", "absolute"],
@@ -48,7 +52,7 @@ class FillTracks(io.ComfyNode):
     def execute(cls, tracks, mask, interpolation: str, neighbors: int) -> io.NodeOutput:
         """Fill."""
         from ..pointvid.points.densify import densify
-        from .images import to_bool_mask
+        from .masks import require_mask
 
-        selected = to_bool_mask(mask, tracks.image_size)
+        selected = require_mask(mask, tracks.image_size, tracks.num_frames)
         return io.NodeOutput(densify(tracks, selected, interpolation, k=neighbors))

@@ -142,7 +142,8 @@ class RigidityGuidance(io.ComfyNode):
             with torch.inference_mode(False):
                 free = PointProbe(probe.weight.clone(), probe.bias.clone(), probe.error)
                 to_points = point_decoder(free, info.point_range)
-                return rigidity_guidance(denoised.clone().float(), to_points, strength).to(denoised.dtype)
+                moved = rigidity_guidance(denoised.clone().float(), to_points, strength=strength)
+                return moved.to(denoised.dtype)
 
         patched.set_model_sampler_post_cfg_function(guide)
         return io.NodeOutput(patched)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -42,7 +43,7 @@ class _HostedDetector:
         self._detector, self._network = detector, HostedNetwork(detector.net)
         detector.device = self._network.device
 
-    def detect(self, *request: object) -> Boxes:
+    def detect(self, *request: Any) -> Boxes:
         self._network.load(DETECTOR_MEMORY)
         return self._detector.detect(*request)
 
@@ -52,6 +53,6 @@ class _HostedMasker:
         self._masker, self._network = masker, HostedNetwork(masker.net)
         masker.device = self._network.device
 
-    def masks(self, *request: object) -> Tensor:
+    def masks(self, *request: Any) -> Tensor:
         self._network.load(MASKER_MEMORY)
         return self._masker.masks(*request)

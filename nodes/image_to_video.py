@@ -86,5 +86,5 @@ class ImageToVideo(io.ComfyNode):
             fps=fps,
             batch_size=batch_size,
         )
-        space = {} if info is None else {SPACE: info.latent}
+        space = {} if info is None else {SPACE: info.latent.to_dict()}
         return io.NodeOutput(positive, negative, {**latent, "pointvid_fps": fps, **space})

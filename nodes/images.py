@@ -42,22 +42,3 @@ def to_uint8(image: Tensor) -> Tensor:
 def to_image(frames: Tensor) -> Tensor:
     """uint8 frames [T, H, W, 3] -> IMAGE, float32 in [0, 1] on the CPU."""
     return frames.cpu().float().div_(255)
-
-
-def to_bool_mask(mask: Tensor | None, image_size: tuple[int, int]) -> Tensor | None:
-    """A MASK [H, W] or [B, H, W], of which the first counts -> bool [H, W], above one half.
-
-    Raises:
-        PointVidError: its size is not the clip's, or nothing in it is selected.
-    """
-    if mask is None:
-        return None
-    if mask.ndim == 3:
-        mask = mask[0]
-    if mask.shape != image_size:
-        found = "x".join(map(str, mask.shape))
-        raise PointVidError(f"mask is {found}, clip is {image_size[0]}x{image_size[1]} (HxW); resize one of them")
-    selected = mask > 0.5
-    if not selected.any():
-        raise PointVidError("mask selects no pixel above 0.5, expected the foreground of the first frame in white")
-    return selected

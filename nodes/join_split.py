@@ -5,7 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 SPACE = "pointvid_space"
-"""Key of a latent that `PointVid Image to Video` made: the `LatentSpace` it lies in."""
+"""Key of a latent that `PointVid Image to Video` made: the `LatentSpace` it lies in, as a dict."""
 
 
 class JoinLatents(io.ComfyNode):
@@ -62,7 +62,7 @@ class SplitLatents(io.ComfyNode):
     @classmethod
     def execute(cls, joint) -> io.NodeOutput:
         """Halve the channels, and line the frames up as a batch where each is coded alone."""
-        from ..pointvid.diffusion.latents import split
+        from ..pointvid.diffusion.latents import LatentSpace, split
         from ..pointvid.errors import PointVidError
 
         samples, space = joint["samples"], joint.get(SPACE)
@@ -72,7 +72,7 @@ class SplitLatents(io.ComfyNode):
                 "model"
             )
         halves = split(samples)
-        if space is None or space.by_frame:
+        if space is None or LatentSpace.from_dict(space).by_frame:
             halves = tuple(half.transpose(1, 2).flatten(0, 1) for half in halves)
         kept = {} if space is None else {SPACE: space}
         return io.NodeOutput(*({"samples": half, **kept} for half in halves))

@@ -8,7 +8,7 @@ from . import types
 from .host import model_choice_path, model_choices
 
 FOLDER = "depth_models"
-NOTHING = "none yet: run `pointvid download zoedepth`"
+NOTHING = "none yet: run `python -m pointvid download zoedepth` in the pack's folder"
 
 
 class LoadDepthModel(io.ComfyNode):
@@ -22,7 +22,8 @@ class LoadDepthModel(io.ComfyNode):
             display_name="Load Depth Model",
             category="PointVid/tracks",
             description="Loads a depth model of the transformers library (ZoeDepth, the paper's; Depth Anything, "
-            "Depth Pro, DPT, GLPN) from a folder in models/depth_models. `pointvid download zoedepth` gets the first.",
+            "Depth Pro, DPT, GLPN) from a folder in models/depth_models. `python -m pointvid download zoedepth`, "
+            "run in the pack's folder, gets the first.",
             search_aliases=["zoedepth", "depth anything", "depth pro", "midas", "dpt", "depth estimation"],
             inputs=[
                 io.Combo.Input(
@@ -81,6 +82,6 @@ class LoadDepthModel(io.ComfyNode):
         if name == NOTHING:
             raise PointVidError(
                 f"name: models/{FOLDER} holds no model's folder, expected one of the transformers library; "
-                "run `pointvid download zoedepth` and refresh"
+                "run `python -m pointvid download zoedepth` in the pack's folder and refresh"
             )
         return io.NodeOutput(load_depth(model_choice_path(FOLDER, name), kind, frames_at_once, near, far))

@@ -8,8 +8,8 @@ from . import types
 from .host import model_choice_path, model_choices
 
 DETECTORS, MASKERS = "grounding-dino", "sam2"
-NO_DETECTOR = "none yet: run `pointvid download grounding-dino-tiny`"
-NO_MASKER = "none yet: run `pointvid download sam2.1-hiera-small`"
+NO_DETECTOR = "none yet: run `python -m pointvid download grounding-dino-tiny` in the pack's folder"
+NO_MASKER = "none yet: run `python -m pointvid download sam2.1-hiera-small` in the pack's folder"
 
 
 class LoadSegmenter(io.ComfyNode):

@@ -8,7 +8,7 @@ from . import types
 from .host import model_files, model_path
 
 FOLDER = "pointvid_trackers"
-NOTHING = "none yet: run `pointvid download alltracker`"
+NOTHING = "none yet: run `python -m pointvid download alltracker` in the pack's folder"
 
 
 class LoadTracker(io.ComfyNode):
@@ -23,7 +23,7 @@ class LoadTracker(io.ComfyNode):
             category="PointVid/tracks",
             description="Loads a point tracker with weights from models/pointvid_trackers, as its authors publish it. "
             "Which tracker it is shows in the file: AllTracker (MIT) or SpaTracker (CC BY-NC 4.0: no commercial use). "
-            "`pointvid download alltracker` fetches the first.",
+            "`python -m pointvid download alltracker`, run in the pack's folder, fetches the first.",
             search_aliases=["alltracker", "spatracker", "spatialtracker", "cotracker", "point tracker"],
             inputs=[
                 io.Combo.Input(
@@ -64,7 +64,7 @@ class LoadTracker(io.ComfyNode):
         if name == NOTHING:
             raise PointVidError(
                 f"name: models/{FOLDER} holds no file, expected a tracker's weights; "
-                "run `pointvid download alltracker` and refresh"
+                "run `python -m pointvid download alltracker` in the pack's folder and refresh"
             )
         path = model_path(FOLDER, name)
         return io.NodeOutput(load_tracker(path, longest=longest_side, companions=companions))

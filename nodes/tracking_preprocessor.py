@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from comfy_api.latest import io
 
 from . import types
 from .host import compute_device, host_progress
 from .inputs import depth_inputs, fps_input
+
+if TYPE_CHECKING:
+    from ..pointvid.errors import PointVidError
 
 
 class TrackingPreprocessor(io.ComfyNode):
@@ -39,7 +44,8 @@ class TrackingPreprocessor(io.ComfyNode):
                 io.Mask.Input(
                     "mask",
                     optional=True,
-                    tooltip="What to track, in the first frame. Without it the moving foreground is found by itself.",
+                    tooltip="What to track, in the first frame. A mask of another size is resized; the masks of a "
+                    "batch are objects with ids of their own. Without it the moving foreground is found by itself.",
                 ),
                 *depth_inputs(),
                 fps_input(),
@@ -48,8 +54,9 @@ class TrackingPreprocessor(io.ComfyNode):
                     options=["auto", "lucas_kanade"],
                     default="auto",
                     tooltip="lucas_kanade: part of this pack (Apache-2.0), needs no weights, runs on CPU and GPU. "
-                    "auto: AllTracker (MIT) where its weights lie in models/pointvid_trackers (`pointvid download "
-                    "alltracker`), else lucas_kanade. Others come from Load Point Tracker.",
+                    "auto: AllTracker (MIT) where its weights lie in models/pointvid_trackers (`python -m "
+                    "pointvid download alltracker` in the pack's folder), else lucas_kanade. Others come from Load "
+                    "Point Tracker.",
                 ),
                 io.Int.Input(
                     "grid_size",
@@ -183,7 +190,8 @@ class TrackingPreprocessor(io.ComfyNode):
         from ..pointvid.render import draw_tracks
         from .depth_input import flicker_line, read_depth
         from .hosted_tracker import automatic_tracker
-        from .images import ImageFrames, to_bool_mask, to_image
+        from .images import ImageFrames, to_image
+        from .masks import read_mask
 
         progress = host_progress()
         video = ImageFrames(image, compute_device())
@@ -191,13 +199,14 @@ class TrackingPreprocessor(io.ComfyNode):
             raise PointVidError("image has 1 frame, expected at least 2: one frame has no motion to track")
         if point_tracker is None:
             point_tracker = automatic_tracker() if tracker == "auto" else tracker
-        marked = to_bool_mask(mask, video.shape[1:3])
-        if marked is not None and track_everything:
+        marked = read_mask(mask, video.shape[1:3], video.shape[0])
+        if marked.objects is not None and track_everything:
             raise PointVidError("mask is connected and track_everything is on; expected one of the two")
-        if marked is None and segmenter is None and labels.strip():
+        if marked.objects is None and segmenter is None and labels.strip():
             raise PointVidError(
                 f"labels is {labels!r} without a segmenter, connect Load Object Segmenter or clear labels"
             )
+        third, notes = read_depth(depth, video.shape[:3], depth_mapping, depth_near, depth_far, depth_unit, fov)
         tracks = TrackSettings(grid_size, random_points, seed, smooth, interpolation=interpolation, queries=queries)
         settings = PreprocessSettings(tracks=tracks, gates=Gates.off(), need_caption=False)
         work = Preprocessor(settings, point_tracker, None, segmenter, depth_model)
@@ -205,11 +214,14 @@ class TrackingPreprocessor(io.ComfyNode):
             video,
             fps,
             labels=tuple(split_labels(labels)),
-            mask="everything" if track_everything else marked,
-            depth=read_depth(depth, video.shape[:3], depth_mapping, depth_near, depth_far, depth_unit, fov),
+            mask="everything" if track_everything else marked.objects,
+            depth=third,
             unlabelled="labels is empty, expected what the segmenter is to look for, such as 'dog, red car'",
         )
-        tracked = work.track(footage, progress)
+        try:
+            tracked = work.track(footage, progress)
+        except PointVidError as error:
+            raise _in_our_words(error) from error
         smoothed = work.smooth(tracked)
         retraced = work.retrace(tracked, smoothed, progress)
         overlay = draw_tracks(ImageFrames(image), smoothed, trail=trail, progress=progress)
@@ -219,6 +231,7 @@ class TrackingPreprocessor(io.ComfyNode):
         lines += [f"warning: {warning}" for warning in retraced.warnings()]
         if tracked.named is not None and tracked.named.notice:
             lines.append(f"segmenter: {tracked.named.notice}")
+        lines += [*marked.notes, *notes]
         if depth is None:
             lines.append(f"depth {flicker_line(tracked.flicker)}" if depth_model is not None else f"note: {FLAT}")
         return io.NodeOutput(
@@ -228,3 +241,18 @@ class TrackingPreprocessor(io.ComfyNode):
             tracked.mask[None].float(),
             "\n".join(lines),
         )
+
+
+def _in_our_words(error: PointVidError) -> PointVidError:
+    """What the library found amiss, with advice that names the inputs of this node."""
+    from ..pointvid.errors import PointVidError
+    from ..pointvid.trackers.foreground import NothingMoves
+    from ..pointvid.trackers.pipeline import NothingToFollow
+
+    advice = {
+        NothingMoves: "connect a mask or a segmenter, or switch track_everything on",
+        NothingToFollow: "raise grid_size or random_points, or choose queries dense",
+    }
+    cause = error if type(error) in advice else error.__cause__
+    said = advice.get(type(cause))
+    return error if said is None else PointVidError(f"{str(cause).partition(';')[0]}; {said}")

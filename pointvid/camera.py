@@ -13,6 +13,9 @@ from torch import Tensor
 
 from .errors import PointVidError
 
+FARTHEST = 1e9
+"""Pixels. Focal lengths and centres beyond it, or below its inverse, overflow in float32."""
+
 
 @dataclass(frozen=True)
 class Camera:
@@ -28,17 +31,24 @@ class Camera:
     cy: float | Tensor
 
     def __post_init__(self) -> None:
-        values = torch.stack([torch.as_tensor(value, dtype=torch.float64) for value in self.intrinsics])
-        if not torch.isfinite(values).all() or not (values[:2] > 0).all():
+        values = [torch.as_tensor(value, dtype=torch.float64) for value in self.intrinsics]
+        sane = all((value.abs() <= FARTHEST).all() for value in values)  # no number that is not finite is
+        if not sane or not all((f >= 1 / FARTHEST).all() for f in values[:2]):
+            found = tuple(value.tolist() for value in values)
             raise PointVidError(
-                f"camera has intrinsics {self.intrinsics}, expected finite (fx, fy, cx, cy) in pixels with fx, fy > 0"
+                f"camera has intrinsics {found}, expected finite (fx, fy, cx, cy) in pixels with fx, fy > 0, "
+                f"none beyond {FARTHEST:g}"
             )
 
     @classmethod
     def default(cls, image_size: tuple[int, int]) -> Camera:
-        """The camera assumed where none is known: f = W, c = (W/2, H/2), as SpaTracker does. `image_size` is (H, W)."""
+        """The camera assumed where none is known: f = W, as SpaTracker does, centred on the image (H, W).
+
+        Its centre is ((W - 1) / 2, (H - 1) / 2), as pixel centres are at integers; 0.1 had it at (W / 2, H / 2). Files
+        keep the camera that they were written with.
+        """
         height, width = image_size
-        return cls(float(width), float(width), width / 2, height / 2)
+        return cls(float(width), float(width), (width - 1) / 2, (height - 1) / 2)
 
     @classmethod
     def from_fov(cls, image_size: tuple[int, int], fov_y: float) -> Camera:
@@ -52,7 +62,7 @@ class Camera:
         """(fx, fy, cx, cy), pixels."""
         return self.fx, self.fy, self.cx, self.cy
 
-    def resized(self, old: tuple[int, int], new: tuple[int, int]) -> Camera:
+    def resized(self, old: tuple[float, float], new: tuple[float, float]) -> Camera:
         """The same camera after its image was resized from `old` (H, W) to `new` (H, W); pixel centres at integers."""
         sy, sx = new[0] / old[0], new[1] / old[1]
         return Camera(self.fx * sx, self.fy * sy, (self.cx + 0.5) * sx - 0.5, (self.cy + 0.5) * sy - 0.5)

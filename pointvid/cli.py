@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from . import __version__
-from .errors import PointVidError
+from .ending import add_debug, one_line
 
 COMMANDS = (
     "demo",
@@ -22,13 +22,12 @@ COMMANDS = (
     "study",
     "generate",
     "convert",
-    "inspect",
     "download",
 )
 """Module names in `commands/`, in the order of `pointvid --help`. Each has `HELP` (one line), `add_arguments(parser)`
 and `run(args)`, may have `DETAILS` (text) and `EXAMPLES` (command lines), and imports nothing heavy until it runs."""
 
-USAGE_ERROR, INTERRUPTED = 2, 130
+USAGE_ERROR = 2
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -52,6 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         command.add_arguments(sub)
+        add_debug(sub)
         sub.set_defaults(run=command.run)
     return parser
 
@@ -62,13 +62,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     args = build_parser().parse_args(arguments)
     try:
-        args.run(args)
-    except PointVidError as error:
-        print(f"pointvid: error: {error}", file=sys.stderr)
-        return USAGE_ERROR
-    except KeyboardInterrupt:
-        print("pointvid: interrupted; files already written are whole", file=sys.stderr)
-        return INTERRUPTED
+        interrupted = "pointvid: interrupted; files already written are whole"
+        with one_line("pointvid: error", USAGE_ERROR, args.debug, interrupted):
+            args.run(args)
+    except SystemExit as ended:
+        return int(ended.code or 0)
     return 0
 
 

@@ -23,7 +23,7 @@ class DepthMaps(Protocol):
         """(T, H, W)."""
         ...
 
-    def __getitem__(self, t: int) -> Tensor:
+    def __getitem__(self, t: int, /) -> Tensor:
         """The depth of frame `t`, float32 [H, W]; asked for once each, in rising t."""
         ...
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from .camera import Camera
 from .depth import DEPTH_UNITS
 from .errors import PointVidError
-from .tracks import PointTracks, on_screen
+from .tracks import MOST_FPS, PointTracks, on_screen
 
 UNKNOWN = -1
 """The object of a foreground pixel that is of no object known."""
@@ -54,6 +54,8 @@ class PointMap:
                 raise PointVidError(
                     f"point map: {name} is {found.dtype} {list(found.shape)}, expected {dtype} {list(shape)}"
                 )
+        if not 0 < self.fps <= MOST_FPS:
+            raise PointVidError(f"point map: fps is {self.fps}, expected a number above 0, up to {MOST_FPS:g}")
         if self.depth_unit not in DEPTH_UNITS:
             raise PointVidError(f"point map: depth_unit is {self.depth_unit!r}, expected one of {DEPTH_UNITS}")
 

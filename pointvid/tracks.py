@@ -11,6 +11,9 @@ from .camera import Camera
 from .depth import DEPTH_UNITS
 from .errors import PointVidError
 
+MOST_FPS = 10_000.0
+"""Frames a second, of anything: cameras for science get there."""
+
 
 def on_screen(u, v, image_size: tuple[int, int]):
     """Whether pixel positions (tensors or arrays) lie on an image of (H, W) pixels, whose centres are at integers."""
@@ -62,8 +65,8 @@ class PointTracks:
             _expect(self.object_id, "object_id", torch.int32, (points,))
         if self.depth_unit not in DEPTH_UNITS:
             raise PointVidError(f"tracks: depth_unit is {self.depth_unit!r}, expected one of {DEPTH_UNITS}")
-        if not self.fps > 0:
-            raise PointVidError(f"tracks: fps is {self.fps}, expected a number above 0")
+        if not 0 < self.fps <= MOST_FPS:
+            raise PointVidError(f"tracks: fps is {self.fps}, expected a number above 0, up to {MOST_FPS:g}")
         if len(self.image_size) != 2 or min(self.image_size) < 1:
             raise PointVidError(f"tracks: image_size is {self.image_size}, expected (height, width) in pixels")
 

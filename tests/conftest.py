@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
+import re
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -40,4 +44,34 @@ def comfyui() -> Path:
     path = Path(os.environ.get("COMFYUI_PATH") or Path.home() / "comfy" / "ComfyUI")
     if not (path / "main.py").is_file():
         missing(f"no ComfyUI checkout at {path} (set COMFYUI_PATH)")
+    requirements = path / "requirements.txt"
+    if absent := not_installed(requirements.read_text(encoding="utf-8")):
+        missing(f"this Python lacks {', '.join(absent)} of ComfyUI's; pip install -r {requirements}")
     return path
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch):
+    """A model hub in this process, `tests/model_hub.py`."""
+    from .model_hub import running
+
+    yield from running(monkeypatch)
+
+
+def not_installed(requirements: str) -> list[str]:
+    """The packages without which the host does not start: those named above its "non essential" ones."""
+    absent = []
+    for name in re.findall(r"^[\w.-]+", requirements.split("#non essential")[0], re.MULTILINE):
+        try:
+            importlib.metadata.distribution(name)
+        except importlib.metadata.PackageNotFoundError:
+            absent.append(name)
+    return absent
+
+
+def eventually(check: Callable[[], object], seconds: float = 60) -> None:
+    """Return once `check` gives something true; a busy machine takes longer than an idle one, but not for ever."""
+    until = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < until, f"not so within {seconds:g} s"
+        time.sleep(0.05)

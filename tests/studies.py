@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from pointvid.files.video import write_video
@@ -18,13 +20,14 @@ def fill(folder, items, shade, frames=4, size=(48, 64), fps=8):
         write_video(folder / f"{item}.mp4", torch.full((frames, *size, 3), shade, dtype=torch.uint8), fps)
 
 
-def small_study(folder, methods=("base", "ours"), items=("ball", "cup", "dog"), **options):
-    """A made study and where it lies."""
+def small_study(folder, methods=("base", "ours"), items=("ball", "cup", "dog"), id=None, **options):
+    """A made study and where it lies; `id` in place of a random one, from which each rater's order follows."""
     for method in methods:
         fill(folder / method, items, SHADES[method])
     named = named_folders([str(folder / method) for method in methods])
     videos = find_videos(named)
     study = plan_study(tuple(named), items, **options)
+    study = replace(study, id=id or study.id)
     return study, make_study(study, videos, folder / "study")
 
 

@@ -106,6 +106,32 @@ def test_export_reads_samples(tmp_path):
     assert load_tracks(tmp_path / "one.npz").num_points == 24
 
 
+def test_export_names_results_as_their_inputs(tmp_path, capsys):
+    for name in ("clip.v1.npz", "clip.v2.npz", ".tracks.npz", "UPPER.NPZ.npz"):
+        save_tracks(hand_made(), tmp_path / name)
+    inputs = [str(path) for path in sorted(tmp_path.iterdir())]
+    out = tmp_path / "out"
+    assert main(["export", *inputs, "--format", "csv", "glb", "--out", str(out)]) == 0
+    stems = (".tracks", "UPPER.NPZ", "clip.v1", "clip.v2")
+    assert capsys.readouterr().out.split() == [str(out / f"{stem}.{kind}") for stem in stems for kind in ("csv", "glb")]
+    before = (out / "clip.v1.csv").read_bytes()
+    save_tracks(hand_made().replace(fps=24.0).select(torch.tensor([0])), tmp_path / "clip.v1.npz")
+    assert main(["export", str(tmp_path / "clip.v1.npz"), "--format", "csv", "--out", str(out)]) == 0  # again
+    assert 0 < len((out / "clip.v1.csv").read_bytes()) < len(before)
+
+
+def test_export_writes_nothing_over_its_inputs_or_itself(tmp_path, capsys):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        save_tracks(hand_made(), tmp_path / folder / "clip.npz")
+    inputs, out = [tmp_path / "a" / "clip.npz", tmp_path / "b" / "clip.npz"], tmp_path / "out"
+    said = fails(capsys, "export", *inputs, "--format", "csv", "--out", out)
+    assert f"{inputs[1]} as csv would be written over {out / 'clip.csv'}, which is already that of {inputs[0]}" in said
+    assert not out.exists()
+    assert "which is the input itself" in fails(capsys, "export", inputs[0], "--format", "npz")
+    assert main(["export", *map(str, inputs), "--format", "csv"]) == 0  # each beside its own
+
+
 def test_export_needs_tracks(tmp_path, capsys):
     (tmp_path / "a.npz").write_bytes(b"broken")
     (tmp_path / "a.txt").write_bytes(b"broken")
@@ -128,6 +154,22 @@ def test_info_of_tracks_and_video(tmp_path, capsys):
     assert "does not exist" in fails(capsys, "info", tmp_path / "none.mp4")
 
 
+def test_info_of_weights(tmp_path, capsys):
+    from pointvid.trackers.alltracker.model import AllTrackerConfig, AllTrackerNet
+
+    with torch.device("meta"):
+        keys = AllTrackerNet(AllTrackerConfig()).state_dict()
+    torch.save({key: torch.zeros(1) for key in keys}, tmp_path / "alltracker.pth")
+    torch.save({"x": torch.zeros(1)}, tmp_path / "other.pt")
+    assert main(["info", str(tmp_path / "alltracker.pth")]) == 0
+    assert capsys.readouterr().out.split() == ["tensors", str(len(keys)), "weights", "of", "alltracker"]
+    assert main(["info", str(tmp_path / "other.pt")]) == 0
+    assert "no tracker that PointVid knows" in capsys.readouterr().out
+    (tmp_path / "cut.safetensors").write_bytes(b"\x10")
+    assert "damaged or truncated" in fails(capsys, "info", tmp_path / "cut.safetensors")
+    assert "cannot be read" in fails(capsys, "info", tmp_path / "none.pth")
+
+
 def test_view_writes_one_page(tmp_path, monkeypatch, capsys):
     opened = []
     monkeypatch.setattr("webbrowser.open", opened.append)
@@ -136,3 +178,8 @@ def test_view_writes_one_page(tmp_path, monkeypatch, capsys):
     write_html(hand_made(), tmp_path / "same.html", title="tracks.npz")
     assert (tmp_path / "page.html").read_bytes() == (tmp_path / "same.html").read_bytes()
     assert opened == [(tmp_path / "page.html").as_uri()]
+    before = (tmp_path / "tracks.npz").read_bytes()
+    capsys.readouterr()
+    said = fails(capsys, "view", tmp_path / "tracks.npz", "--out", tmp_path / "tracks.npz")
+    assert "expected a name that ends in .html" in said
+    assert (tmp_path / "tracks.npz").read_bytes() == before

@@ -84,7 +84,7 @@ def test_no_models(folder, tmp_path, capsys):
 
 def test_without_transformers(folder, tmp_path, capsys, monkeypatch):
     monkeypatch.delitem(sys.modules, "pointvid.segmenters.grounded_sam2", raising=False)
-    monkeypatch.delitem(sys.modules, "pointvid.segmenters.pretrained", raising=False)
+    monkeypatch.delitem(sys.modules, "pointvid.segmenters.sam2", raising=False)
     monkeypatch.delitem(sys.modules, "pointvid.segmenters.grounding_dino", raising=False)
     real = builtins.__import__
 

@@ -224,4 +224,4 @@ def test_track_estimates_depth_with_a_model(clip, tmp_path, monkeypatch, capsys)
     assert report["depth_model"]["name"] == "tiny"
     assert report["depth_model"]["flicker"] > report["depth_model"]["scale_flicker"] >= 0
     arguments = ["track", clip / "clip.mp4", "--out", tmp_path / "none", "--frames", "4"]
-    assert "has no config.json" in fails(capsys, *arguments, "--depth-model", tmp_path)
+    assert "holds no config.json" in fails(capsys, *arguments, "--depth-model", tmp_path)

@@ -158,7 +158,7 @@ def test_commands(folders, tmp_path, capsys):
     file = tmp_path / "joint.safetensors"
     command("convert", folders["i2vgen-xl"], file, "--dtype", "bf16", "--size", "96x64", "--frames", "8", "--far", "20")
     assert "wrote" in capsys.readouterr().out
-    command("inspect", file)
+    command("info", file)
     shown = capsys.readouterr().out
     for words in (
         "i2vgen-xl",
@@ -171,11 +171,11 @@ def test_commands(folders, tmp_path, capsys):
     ):
         assert words in shown
     assert shown.isascii()
-    command("inspect", file, "--json")
+    command("info", file, "--json")
     assert json.loads(capsys.readouterr().out)["resolution"] == [64, 96]
     command("convert", file, tmp_path / "back")
     assert (tmp_path / "back/model_index.json").is_file()
-    command("inspect", tmp_path / "back/unet/diffusion_pytorch_model.safetensors", "--tensors")
+    command("info", tmp_path / "back/unet/diffusion_pytorch_model.safetensors", "--tensors")
     shown = capsys.readouterr().out
     assert "not a joint checkpoint" in shown
     assert "conv_in.weight BF16 [32, 8, 3, 3]" in shown

@@ -104,7 +104,7 @@ def test_a_perfect_denoiser_gives_back_what_was_noised(pair):
 
 
 def test_geometry_gradient_of_the_last_step():
-    """What design.md says of "gradient only in the final DDIM step": dx0/dv is -0.009 there and -0.77 at t=551."""
+    """Why `grad_step` is a choice: dx0/dv is -0.009 in the final DDIM step and -0.77 at t=551."""
     schedule = Diffusion()
     for t, expected in ((1, -0.0093), (551, -0.77)):
         v = torch.zeros(1, requires_grad=True)

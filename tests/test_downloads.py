@@ -1,116 +1,21 @@
-"""Downloads against a server in this process that answers as the model hub does, and misbehaves on request."""
+"""Downloads: taken up, checked, remembered, refused."""
 
 import hashlib
 import json
 import os
+import subprocess
 import sys
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from pointvid.cli import main
 from pointvid.errors import PointVidError
-from pointvid.weights import downloads
-from pointvid.weights.downloads import LOCK_FILE, download, look_up, read_lock
-from pointvid.weights.published import PUBLISHED, Published
+from pointvid.weights import download as downloads
+from pointvid.weights.download import LOCK_FILE, download, look_up, read_lock
+from pointvid.weights.published import PUBLISHED
 
 from .command_line import fails
-
-LARGE = bytes(range(256)) * 9000  # 2.3 MB: several blocks
-SMALL = b'{"model_type": "zoedepth"}\n'
-ENTRY = Published(
-    "thing", "a thing", "MIT", 2_300_000, "things/one", "owner/thing", ("model.bin", "config.json"), ("extra.json",)
-)
-
-
-class Hub(ThreadingHTTPServer):
-    """Large files are redirected, with their SHA-256 in the redirect; small ones come with git's hash."""
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Answer)
-        self.files = {"model.bin": LARGE, "config.json": SMALL}
-        self.claimed_sha256 = None  # a lie, if any
-        self.tells_hashes = True
-        self.cut_after = []  # bytes after which each of the next answers breaks off
-        self.ignores_range = False
-        self.status = None
-        self.requests = []
-
-    @property
-    def address(self):
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class Answer(BaseHTTPRequestHandler):
-    def do_HEAD(self):
-        self.answer(body=False)
-
-    def do_GET(self):
-        self.answer(body=True)
-
-    def answer(self, body):
-        hub, name = self.server, self.path.rsplit("/", 1)[-1]
-        hub.requests.append((self.command, self.path, self.headers.get("Range")))
-        if hub.status or name not in hub.files:
-            self.send_error(hub.status or 404)
-            return
-        data = hub.files[name]
-        if name == "model.bin" and self.path.startswith("/owner/thing/resolve/main/"):
-            self.send_response(302)
-            self.send_header("Location", "/storage/model.bin")
-            if hub.tells_hashes:
-                self.send_header("X-Repo-Commit", "c" * 40)
-                self.send_header("X-Linked-Size", str(len(data)))
-                self.send_header("X-Linked-Etag", f'"{hub.claimed_sha256 or hashlib.sha256(data).hexdigest()}"')
-            self.end_headers()
-            return
-        start = 0
-        wanted = self.headers.get("Range")
-        if wanted and not hub.ignores_range:
-            start = int(wanted.removeprefix("bytes=").rstrip("-"))
-            if start >= len(data):
-                self.send_error(416)
-                return
-        self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(data) - start))
-        if hub.tells_hashes:
-            self.send_header("ETag", f'"{hashlib.sha1(b"blob %d" % len(data) + bytes(1) + data).hexdigest()}"')
-            self.send_header("X-Repo-Commit", "c" * 40)
-        self.end_headers()
-        if body:
-            end = start + hub.cut_after.pop(0) if hub.cut_after and name == "model.bin" else len(data)
-            self.wfile.write(data[start:end])
-            if end < len(data):
-                self.wfile.flush()
-                self.connection.close()
-
-    def log_message(self, *_):
-        pass
-
-
-@pytest.fixture
-def hub(monkeypatch):
-    server = Hub()
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    monkeypatch.setenv("HF_ENDPOINT", server.address)
-    for name in downloads.OFFLINE:
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(downloads, "_PAUSE", 0.0)
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def gets(hub):
-    """Ranges of the large file that were asked for."""
-    return [wanted for method, path, wanted in hub.requests if method == "GET" and path == "/storage/model.bin"]
-
-
-def names(folder):
-    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+from .model_hub import ENTRY, LARGE, ROOT, SMALL, gets, names
 
 
 def test_files_arrive_whole_checked_and_remembered(hub, tmp_path):
@@ -118,7 +23,8 @@ def test_files_arrive_whole_checked_and_remembered(hub, tmp_path):
     done = download(ENTRY, tmp_path, progress=lambda *step: seen.append(step))
     assert (tmp_path / "things" / "one" / "model.bin").read_bytes() == LARGE
     assert (tmp_path / "things" / "one" / "config.json").read_bytes() == SMALL
-    assert names(tmp_path) == ["config.json", "model.bin", LOCK_FILE]  # the optional file is not there, which is fine
+    # the optional file is not there, which is fine
+    assert names(tmp_path) == [f".{LOCK_FILE}.lock", "config.json", "model.bin", LOCK_FILE]
     assert [(file.checked, file.fresh) for file in done] == [("server", True)] * 2
     lock = read_lock(tmp_path)
     assert lock["things/one/model.bin"] == {
@@ -127,7 +33,10 @@ def test_files_arrive_whole_checked_and_remembered(hub, tmp_path):
         "commit": "c" * 40,
     }
     assert lock["things/one/config.json"]["sha256"] == hashlib.sha256(SMALL).hexdigest()
-    assert seen[2] == (len(LARGE), len(LARGE), "downloading model.bin")
+    assert (len(LARGE), len(LARGE), "downloading model.bin") in seen
+    asked = [path for method, path, _ in hub.requests if method == "HEAD"]
+    revisions = [path.split("/resolve/")[1].split("/")[0] for path in asked]
+    assert revisions == ["main", "c" * 40, "c" * 40]  # all of the commit that the first was of
 
 
 def test_what_is_there_is_checked_and_not_fetched_again(hub, tmp_path):
@@ -152,15 +61,14 @@ def test_a_cut_connection_is_taken_up_where_it_broke(hub, tmp_path):
     download(ENTRY, tmp_path)
     assert (tmp_path / "things" / "one" / "model.bin").read_bytes() == LARGE
     ranges = [None if wanted is None else int(wanted[6:-1]) for wanted in gets(hub)]
-    assert ranges[0] is None
-    assert len(ranges) == 3
-    assert 0 < ranges[1] <= 1_000_000
-    assert ranges[1] < ranges[2] <= 1_500_000
+    assert ranges == [None, 1_000_000, 1_500_000]
 
 
 def test_another_run_goes_on_where_the_last_one_ended(hub, tmp_path):
     hub.cut_after = [600_000, 1, 1, 1]
-    with pytest.raises(PointVidError, match=r"things/one/model\.bin: .* after \d+ of 2304000 bytes; run the same"):
+    with pytest.raises(
+        PointVidError, match=r"things/one/model\.bin: the server cuts .* after \d+ of 2304000 bytes; run the same"
+    ):
         download(ENTRY, tmp_path)
     (partial,) = (tmp_path / "things" / "one").iterdir()
     assert partial.name.endswith(".part")
@@ -192,7 +100,7 @@ def test_a_server_without_ranges_starts_again(hub, tmp_path):
 
 def test_parts_of_another_version_are_not_mixed_in(hub, tmp_path):
     hub.cut_after = [600_000, 1, 1, 1]
-    with pytest.raises(PointVidError):
+    with pytest.raises(PointVidError, match="run the same command"):
         download(ENTRY, tmp_path)
     hub.files["model.bin"] = LARGE[::-1]
     download(ENTRY, tmp_path)
@@ -202,9 +110,11 @@ def test_parts_of_another_version_are_not_mixed_in(hub, tmp_path):
 def test_a_wrong_hash_leaves_nothing(hub, tmp_path):
     hub.claimed_sha256 = "a" * 64
     arrived = hashlib.sha256(LARGE).hexdigest()[:12]
-    with pytest.raises(PointVidError, match=rf"what arrived has sha256 {arrived}\.\.\., expected aaaaaaaaaaaa\.\.\."):
+    with pytest.raises(
+        PointVidError, match=rf"what arrived has the hashes {arrived} and .*, expected aaaaaaaaaaaa\.\.\."
+    ):
         download(ENTRY, tmp_path)
-    assert names(tmp_path) == []
+    assert names(tmp_path) == [f".{LOCK_FILE}.lock"]
 
 
 def test_a_changed_file_at_the_server_is_refused_until_asked_for(hub, tmp_path):
@@ -216,9 +126,13 @@ def test_a_changed_file_at_the_server_is_refused_until_asked_for(hub, tmp_path):
     download(ENTRY, tmp_path, update=True)
     assert (tmp_path / "things" / "one" / "model.bin").read_bytes() == b"new" * 1000
     hub.files["config.json"] = b"{}"
-    with pytest.raises(PointVidError, match=r"config\.json: the server has another file"):
+    assert not download(ENTRY, tmp_path)[1].fresh  # of small files the server names another kind of hash: ours is kept
+    (tmp_path / "things" / "one" / "config.json").unlink()
+    with pytest.raises(PointVidError, match=r"config\.json: what arrived has the hashes .*say --update"):
         download(ENTRY, tmp_path)
+    hub.requests.clear()
     download(ENTRY, tmp_path, update=True)
+    assert hub.requests[0][1].startswith("/owner/thing/resolve/main/")  # not what the lock file holds
     assert (tmp_path / "things" / "one" / "config.json").read_bytes() == b"{}"
     assert read_lock(tmp_path)["things/one/model.bin"]["sha256"] == hashlib.sha256(b"new" * 1000).hexdigest()
 
@@ -232,23 +146,26 @@ def test_a_listed_hash_counts_before_the_servers(hub, tmp_path):
     assert gets(hub) == []  # known before a byte of it was fetched
     done = download(replace(ENTRY, sha256={"model.bin": right}), tmp_path)
     assert [file.checked for file in done] == ["list", "server"]
-    hub.tells_hashes = False
+    hub.claimed_sha256 = "x"
     (tmp_path / LOCK_FILE).unlink()
     (tmp_path / "things" / "one" / "model.bin").unlink()
-    with pytest.raises(PointVidError, match=rf"what arrived has sha256 {right[:12]}\.\.\., expected {wrong[:12]}"):
+    with pytest.raises(PointVidError, match=rf"has the hashes {right[:12]} and .*, expected {wrong[:12]}.*--update"):
         download(replace(ENTRY, sha256={"model.bin": wrong}), tmp_path)
+    assert download(replace(ENTRY, sha256={"model.bin": right}), tmp_path)[0].checked == "list"
 
 
-def test_without_hashes_the_first_download_is_remembered(hub, tmp_path):
-    hub.tells_hashes = False
-    assert [file.checked for file in download(ENTRY, tmp_path)] == ["on trust"] * 2
+def test_without_hashes_nothing_is_fetched_unless_trusted(hub, tmp_path):
+    hub.claimed_sha256 = "x"
+    with pytest.raises(PointVidError, match=r"names no hash of it and none is known, .* or say --trust thing"):
+        download(ENTRY, tmp_path)
+    assert gets(hub) == []
+    assert [file.checked for file in download(ENTRY, tmp_path, trust=True)] == ["nothing", "server"]
+    assert [file.checked for file in download(ENTRY, tmp_path)] == ["lock file"] * 2
     (tmp_path / "things" / "one" / "model.bin").unlink()
     hub.files["model.bin"] = LARGE[::-1]
-    with pytest.raises(PointVidError, match=r"what arrived has sha256 .* or say --update"):
-        download(ENTRY, tmp_path)
+    with pytest.raises(PointVidError, match=r"what arrived has the hashes .* or say --update"):
+        download(ENTRY, tmp_path, trust=True)
     assert not (tmp_path / "things" / "one" / "model.bin").exists()
-    download(ENTRY, tmp_path, update=True)
-    assert (tmp_path / "things" / "one" / "model.bin").read_bytes() == LARGE[::-1]
 
 
 @pytest.mark.parametrize("name", downloads.OFFLINE)
@@ -258,15 +175,15 @@ def test_offline_asks_nobody(hub, tmp_path, monkeypatch, name):
         download(ENTRY, tmp_path)
     assert hub.requests == []
     monkeypatch.setenv(name, "0")
-    assert look_up(ENTRY)
+    assert look_up(ENTRY, tmp_path)
 
 
 def test_a_missing_file_and_a_sick_server(hub, tmp_path, monkeypatch):
     del hub.files["config.json"]
-    with pytest.raises(PointVidError, match=r"says 404 .* to /owner/thing/resolve/main/config\.json"):
+    with pytest.raises(PointVidError, match=r"has no config\.json in owner/thing at c{40} \(404\); say --update"):
         download(ENTRY, tmp_path)
     hub.status = 503
-    with pytest.raises(PointVidError, match="says 503"):
+    with pytest.raises(PointVidError, match="answers with the status 503, asked for /owner/thing/resolve/main/model"):
         download(ENTRY, tmp_path)
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nobody listens there
     with pytest.raises(PointVidError, match=r"127\.0\.0\.1:9 does not answer") as caught:
@@ -290,40 +207,24 @@ def test_a_file_where_the_folder_should_be(hub, tmp_path):
         download(ENTRY, tmp_path)
 
 
-def test_a_disk_that_fills_up_keeps_the_part(hub, tmp_path, monkeypatch):
-    class Full:
-        def __init__(self, file):
-            self.file = file
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_):
-            self.file.close()
-
-        def __getattr__(self, name):
-            return getattr(self.file, name)
-
-        def write(self, block):
-            if self.file.tell() > 1_000_000:
-                raise OSError(28, "No space left on device")
-            return self.file.write(block)
-
-    from pathlib import Path
-
-    opened = Path.open
-
-    def limited(path, mode="r", *args, **kwargs):
-        file = opened(path, mode, *args, **kwargs)
-        return Full(file) if mode == "r+b" and path.name.endswith(".part") else file
-
-    monkeypatch.setattr(Path, "open", limited)
-    with pytest.raises(PointVidError, match=r"cannot write .*: No space left on device; expected"):
-        download(ENTRY, tmp_path)
-    monkeypatch.setattr(Path, "open", opened)
+@pytest.mark.skipif(sys.platform == "win32", reason="has no limit of a file's size")
+def test_a_disk_that_fills_up_keeps_the_part(hub, tmp_path):
+    """A limit of the file's size stands for a full disk: writes beyond it fail likewise."""
+    script = (
+        "import resource, signal, sys\nfrom pathlib import Path\n"
+        "from tests.model_hub import ENTRY\nfrom pointvid.weights.download import download\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))\n"
+        "download(ENTRY, Path(sys.argv[1]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], cwd=ROOT, capture_output=True, text=True)
+    assert "PointVidError: cannot write" in done.stderr
+    assert "File too large; expected a writable folder with free space" in done.stderr
     (partial,) = (tmp_path / "things" / "one").iterdir()
-    assert partial.stat().st_size > 1_000_000
+    assert partial.read_bytes() == LARGE[:1_000_000]
+    hub.requests.clear()
     assert download(ENTRY, tmp_path)[0].fresh
+    assert gets(hub) == ["bytes=1000000-"]
 
 
 def test_too_little_room_is_known_before(hub, tmp_path, monkeypatch):
@@ -333,13 +234,14 @@ def test_too_little_room_is_known_before(hub, tmp_path, monkeypatch):
     monkeypatch.setattr(downloads.shutil, "disk_usage", lambda path: usage(10**7, 10**7, 10**6))
     with pytest.raises(PointVidError, match=r"has 0\.0 GB free, expected 0\.0 GB; make room"):
         download(ENTRY, tmp_path)
-    assert names(tmp_path) == []
+    assert gets(hub) == []
 
 
 def test_a_damaged_lock_file_is_said(hub, tmp_path):
-    (tmp_path / LOCK_FILE).write_text("[1]", encoding="ascii")
-    with pytest.raises(PointVidError, match=f"{LOCK_FILE} cannot be read"):
-        download(ENTRY, tmp_path)
+    for text in ("[1]", '{"a": {"sha256": "../x"}}', '{"a": {}}', "[" * 100_000, "{"):
+        (tmp_path / LOCK_FILE).write_text(text, encoding="ascii")
+        with pytest.raises(PointVidError, match=f"{LOCK_FILE} cannot be read"):
+            download(ENTRY, tmp_path)
 
 
 def test_licences_without_commercial_use_are_to_be_accepted(hub, tmp_path):
@@ -360,6 +262,7 @@ def test_the_list_of_what_is_published():
         assert entry.commercial != ("NC" in entry.licence)
         assert set(entry.sha256) <= set(entry.files)
         assert all(len(value) == 64 and int(value, 16) for value in entry.sha256.values())
+        assert entry.revision == "main" or (len(entry.revision) == 40 and int(entry.revision, 16))
         assert not any(part in ("", "..") for part in entry.folder.split("/"))
 
 

@@ -1,9 +1,7 @@
 import numpy as np
-import pytest
 from plyfile import PlyData
 
-from pointvid.errors import PointVidError
-from pointvid.export.ply import write_ply, write_ply_sequence
+from pointvid.export.ply import write_ply_sequence
 
 from .exported import COLOR, VISIBLE, XYZ, Y_UP, hand_made
 
@@ -13,8 +11,8 @@ def columns(data, *names):
 
 
 def test_one_frame(tmp_path):
-    write_ply(hand_made(), tmp_path / "one.ply", frame=1)
-    data = PlyData.read(tmp_path / "one.ply")
+    write_ply_sequence(hand_made(), tmp_path)
+    data = PlyData.read(tmp_path / "frame_0001.ply")
     assert (data.text, data.byte_order) == (False, "<")
     assert np.allclose(columns(data, "x", "y", "z"), (XYZ[1] * Y_UP)[VISIBLE[1]])
     assert (columns(data, "red", "green", "blue") == COLOR[VISIBLE[1]].numpy()).all()
@@ -33,8 +31,8 @@ def test_sequence(tmp_path):
 
 
 def test_a_frame_without_points_is_an_empty_cloud(tmp_path):
-    write_ply(hand_made(), tmp_path / "none.ply", frame=2)
-    assert PlyData.read(tmp_path / "none.ply")["vertex"].count == 0
+    write_ply_sequence(hand_made(), tmp_path)
+    assert PlyData.read(tmp_path / "frame_0002.ply")["vertex"].count == 0
 
 
 def test_a_shorter_sequence_replaces_a_longer_one(tmp_path):
@@ -44,9 +42,3 @@ def test_a_shorter_sequence_replaces_a_longer_one(tmp_path):
     names = [path.name for path in tmp_path.iterdir()]
     assert "frame_0009.ply" not in names
     assert "frame_notes.ply" in names
-
-
-def test_no_such_frame(tmp_path):
-    with pytest.raises(PointVidError, match="frame 4 asked for, tracks have frames 0 to 3"):
-        write_ply(hand_made(), tmp_path / "one.ply", frame=4)
-    assert not list(tmp_path.iterdir())

@@ -65,7 +65,7 @@ def test_rigidity_step_by_hand():
     video, points = split(moved)
     assert (video == 1).all()
     torch.testing.assert_close(points[0, 0, :, 0], torch.tensor([[-0.125, 1.125], [0.125, 1.875]]))
-    half = rigidity_guidance(two_points(2.0), identity_points, 0.5, k=1, limit=1.0)
+    half = rigidity_guidance(two_points(2.0), identity_points, strength=0.5, k=1, limit=1.0)
     torch.testing.assert_close(split(half)[1][0, 0, :, 0], torch.tensor([[-0.0625, 1.0625], [0.0625, 1.9375]]))
 
 

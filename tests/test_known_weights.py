@@ -1,5 +1,11 @@
 """Tracker weights are told apart by their keys, found by their names, and never chosen against their licence."""
 
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -10,7 +16,7 @@ from pointvid.trackers.pipeline import track_clip
 from pointvid.trackers.registry import FOLDER, TRACKERS, choose_tracker, find_weights, tracker_of
 from pointvid.trackers.settings import TrackSettings
 from pointvid.trackers.spatracker.model import SpaTrackerConfig, SpaTrackerNet
-from pointvid.weights.folder import VARIABLE, models_folder
+from pointvid.weights.folder import VARIABLE, download_command, models_folder
 
 from .command_line import moving_square
 
@@ -83,3 +89,32 @@ def test_out_of_memory_says_what_to_change():
 
     with pytest.raises(PointVidError, match="out of memory while tracking 36 points through 6 frames of 96x128; use a"):
         track_clip(moving_square(), mask="everything", tracker=Greedy(), settings=TrackSettings(grid=6, extra=0))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="making links needs a right there")
+@pytest.mark.parametrize("start", ["in the folder", "by its path", "isolated", "as the host imports it"])
+def test_a_pack_that_is_a_link_finds_the_models_of_its_comfyui(tmp_path, start):
+    """What the shell, Python and the host each make of a link in custom_nodes."""
+    root = Path(__file__).resolve().parents[1]
+    models = tmp_path / "ComfyUI" / "models"
+    pack = tmp_path / "ComfyUI" / "custom_nodes" / "pointvid-pack"
+    pack.parent.mkdir(parents=True)
+    pack.symlink_to(root, target_is_directory=True)
+    environment = {key: value for key, value in os.environ.items() if key not in (VARIABLE, "PYTHONPATH")}
+    python, listing = shlex.quote(sys.executable), "download --list"
+    command = {
+        "in the folder": f"cd {pack} && {python} -m pointvid {listing}",
+        "by its path": f"cd / && {python} {pack} {listing}",
+        "isolated": f"cd {pack} && {python} -I . {listing}",
+        "as the host imports it": f'cd / && {python} -c \'import sys; sys.path.insert(0, "{pack}"); '
+        "from pointvid.weights.folder import models_folder, download_command; "
+        'print("models folder:", models_folder()); assert "-m pointvid" in download_command("x")\'',
+    }[start]
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == f"models folder: {models}"
+
+
+def test_elsewhere_the_command_is_the_command(monkeypatch):
+    monkeypatch.delenv("PWD", raising=False)
+    assert download_command("zoedepth") == "`pointvid download zoedepth`"

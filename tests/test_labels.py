@@ -1,7 +1,10 @@
 """Captions become labels: by rules, and by a server that may be absent, busy or talking nonsense."""
 
+import contextlib
 import json
+import re
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -167,6 +170,11 @@ def test_busy_and_muddled_servers_are_asked_again():
         (completion('{"objects": []}'), "names nothing that moves", 1),
         ("[]", r"answered with '\[\]', expected a chat completion", 1),
         ("\x00\x01\xff", "expected a chat completion", 1),
+        ("[" * 100_000, "expected a chat completion", 1),
+        ("x" * (1 << 20) + "y", "its answer is larger than 1048576 bytes.*asked 2 times", 2),
+        (completion("{" * 200_000), r"answered '\{.*', expected JSON", 2),
+        (completion("[1" * 8_000), "expected JSON", 2),
+        (completion("[" * 15_000), "expected JSON", 2),
     ],
 )
 def test_answers_that_are_no_labels(answer, message, times):
@@ -176,13 +184,37 @@ def test_answers_that_are_no_labels(answer, message, times):
     assert "\n" not in str(caught.value)
 
 
+def test_a_server_that_trickles_ends():
+    class Trickle(BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.send_response(200)
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                for _ in range(200):
+                    self.wfile.write(b" ")
+                    time.sleep(0.05)
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Trickle)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    began = time.monotonic()
+    with pytest.raises(PointVidError, match=r"it is too slow: nothing whole came in 0\.3 s; start one"):
+        ask(f"http://127.0.0.1:{server.server_port}", attempts=2, timeout=0.3)
+    assert time.monotonic() - began < 5
+    server.shutdown()
+    server.server_close()
+
+
 def test_no_server():
     with Server([GOOD]) as server:
         url = server.url
     with pytest.raises(PointVidError, match=r"no chat server at http://127.0.0.1.*lmdeploy serve api_server"):
         ask(url, attempts=1)
-    with pytest.raises(PointVidError, match="server url is 'file:///etc/passwd', expected an address"):
-        ChatLabels("file:///etc/passwd")
+    for wrong in ("file:///etc/passwd", "http://[::1", "http://a:b", "nonsense"):
+        with pytest.raises(PointVidError, match=rf"server url is '{re.escape(wrong)}', expected an address"):
+            ChatLabels(wrong)
 
 
 def test_cache_that_is_no_cache(tmp_path):

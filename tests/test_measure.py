@@ -13,7 +13,6 @@ from PIL import Image
 from pointvid.camera import Camera
 from pointvid.cli import main
 from pointvid.files.sample import Sample, write_sample
-from pointvid.files.tapvid3d import write_tapvid3d
 from pointvid.files.track_file import save_tracks
 from pointvid.files.video import write_video
 from pointvid.metrics import measure
@@ -22,6 +21,7 @@ from pointvid.metrics.page import ABOUT, curves, report_json, report_page, write
 from pointvid.point_map import PointMap
 from pointvid.report.chart import picture
 
+from . import test_tapvid3d as tapvid3d_file
 from .command_line import SIZE, STEP, fails, moving_square
 
 FRAMES = 6
@@ -200,7 +200,7 @@ def test_a_still_video_has_no_motion(files, capsys):
 
 
 def test_tapvid3d_files(files, capsys):
-    write_tapvid3d(truth().to_tracks(moving_square(1)[0], stride=4), moving_square(FRAMES), files / "tapvid.npz")
+    tapvid3d_file.write(truth().to_tracks(moving_square(1)[0], stride=4), moving_square(FRAMES), files / "tapvid.npz")
     assert main(["measure", str(files / "tapvid.npz"), "--no-retrack"]) == 0
     assert "Colour agreement" in capsys.readouterr().out
 

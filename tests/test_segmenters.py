@@ -235,5 +235,5 @@ def test_folders_that_lack_something(models, tmp_path):
     (tmp_path / "blind" / "preprocessor_config.json").unlink()
     with pytest.raises(PointVidError, match="blind cannot be read"):
         GroundingDino(tmp_path / "blind")
-    with pytest.raises(PointVidError, match=r"holds no config\.json, expected a folder of Grounding DINO"):
+    with pytest.raises(PointVidError, match=r"holds no config\.json, expected Grounding DINO"):
         GroundingDino(tmp_path)

@@ -5,7 +5,7 @@ import torch
 
 from pointvid.camera import Camera
 from pointvid.errors import PointVidError
-from pointvid.point_map import PointMap
+from pointvid.point_map import UNKNOWN, PointMap
 from pointvid.tracks import PointTracks
 
 
@@ -32,6 +32,17 @@ def test_project_inverts_unproject():
     assert torch.allclose(camera.project(camera.unproject(uvd)), uvd, atol=1e-10)
 
 
+@pytest.mark.parametrize("shape", [(2, 5, 3), (2, 4, 6, 7, 3)])
+def test_a_camera_of_tensors_is_a_camera_for_each_clip(shape):
+    values = torch.tensor([[90.0, 110.0, 31.0, 25.0], [50.0, 51.0, 12.5, 8.0]])
+    many, uvd = Camera(*values.unbind(-1)), torch.rand(shape) * 50 + 1
+    for b, one in enumerate(Camera(*row) for row in values.tolist()):
+        assert torch.equal(many.unproject(uvd)[b], one.unproject(uvd[b]))
+        assert torch.equal(many.project(uvd)[b], one.project(uvd[b]))
+    with pytest.raises(PointVidError, match="expected finite"):
+        Camera(torch.tensor([1.0, -1.0]), 1.0, 0.0, 0.0)
+
+
 def test_resized_camera_sees_the_same_ray():
     # Pixel (0, 0) of a 2x downscale covers source pixels 0 and 1, so its centre lies at source 0.5.
     camera = Camera(100.0, 100.0, 31.5, 23.5)
@@ -44,6 +55,17 @@ def test_field_of_view():
     camera = Camera.from_fov((101, 201), 90.0)
     top = camera.unproject(torch.tensor([100.0, -0.5, 1.0]))
     assert math.isclose(-top[1].item(), 1.0, rel_tol=1e-6)
+
+
+@pytest.mark.parametrize("size", [(48, 64), (33, 21)])
+def test_the_default_camera_looks_through_the_middle_of_the_image(size):
+    height, width = size
+    camera = Camera.default(size)
+    corners = torch.tensor([[-0.5, -0.5, 1.0], [width - 0.5, height - 0.5, 1.0]])
+    left_top, right_bottom = camera.unproject(corners)
+    assert torch.equal(left_top[:2], -right_bottom[:2])
+    assert right_bottom[0] == 0.5
+    assert camera.resized(size, (2 * height, 2 * width)) == Camera.default((2 * height, 2 * width))
 
 
 def test_shape_errors_name_both_sides():
@@ -69,3 +91,21 @@ def test_point_map_to_tracks_starts_at_its_own_pixel():
     found = point_map.to_tracks(stride=2)
     assert found.queries.tolist() == [[4, 2], [6, 2], [4, 4], [6, 4]]
     assert found.visible.all()
+
+
+def test_point_map_of_a_mask_knows_no_objects_and_of_ids_it_does():
+    mask = torch.rand(6, 8, generator=torch.Generator().manual_seed(0)) > 0.4
+    points = torch.rand(3, 6, 8, 3) + 1
+    plain = PointMap(points, mask, Camera.default((6, 8)))
+    assert torch.equal(plain.objects, torch.where(mask, UNKNOWN, 0).int())
+    assert torch.equal(plain.mask, mask)
+    assert not plain.knows_objects
+    assert plain.to_tracks().object_id is None
+    ids = (torch.arange(48, dtype=torch.int32).view(6, 8) % 3) * mask
+    hidden = torch.rand(3, 6, 8, generator=torch.Generator().manual_seed(1)) > 0.5
+    known = plain.replace(objects=ids, visible=hidden)
+    assert torch.equal(known.to_tracks().object_id, ids[ids != 0])
+    assert not (known.to_tracks().visible & ~hidden[:, ids != 0]).any()
+    assert torch.equal(known.restricted(ids == 2).objects, torch.where(ids == 2, ids, 0))
+    with pytest.raises(PointVidError, match=r"visible is torch.bool \[2, 6, 8\], expected torch.bool \[3, 6, 8\]"):
+        known.replace(visible=hidden[:2])

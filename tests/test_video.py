@@ -1,5 +1,4 @@
 import io
-from fractions import Fraction
 
 import av
 import numpy as np
@@ -14,50 +13,7 @@ from pointvid.files.mask_file import read_mask
 from pointvid.files.video import VideoFile, decode_mp4, encode_mp4, read_clip, write_video
 from pointvid.framing import Framing
 
-
-def levels(count=12, size=(32, 48)):
-    """Frame t is grey level 20 * t: tells which frame was read, whatever the codec does."""
-    return (torch.arange(count) * 20).to(torch.uint8).view(-1, 1, 1, 1).expand(-1, *size, 3)
-
-
-def level(frame):
-    return round(frame.float().mean().item() / 20)
-
-
-def encode(path, arrays, codec="libx264", pix_fmt="yuv420p", source="rgb24", times=None, rate=10):
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=rate)
-        stream.height, stream.width = arrays[0].shape[:2]
-        stream.pix_fmt = pix_fmt
-        stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
-        for index, array in enumerate(arrays):
-            frame = av.VideoFrame.from_ndarray(array, format=source).reformat(format=pix_fmt)
-            frame.time_base = Fraction(1, 1000)
-            frame.pts = times[index] if times else index * 1000 // rate
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
-    return path
-
-
-def quadrants():
-    """Red, green / blue, white, 32x48."""
-    image = np.zeros((32, 48, 3), np.uint8)
-    image[:16, :24] = (220, 0, 0)
-    image[:16, 24:] = (0, 220, 0)
-    image[16:, :24] = (0, 0, 220)
-    image[16:, 24:] = 220
-    return image
-
-
-def corners(frame):
-    return [frame[y, x].tolist() for y in (4, -5) for x in (4, -5)]
-
-
-def near(found, wanted):
-    return np.abs(np.array(found) - np.array(wanted)).max() < 12
-
-
-RED, GREEN, BLUE, WHITE = (220, 0, 0), (0, 220, 0), (0, 0, 220), (220, 220, 220)
+from .small_videos import BLUE, GREEN, RED, WHITE, corners, encode, level, levels, near, quadrants
 
 
 def test_written_clip_reads_back(tmp_path):

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from pointvid.errors import PointVidError
+from pointvid.ending import add_debug, one_line
 
 from .builder.config import BuildDataset
 from .builder.inputs import Job, list_jobs
@@ -107,17 +107,12 @@ def main() -> None:
     parser.add_argument(
         "--ray", nargs="?", const="", metavar="ADDRESS", help="on a Ray cluster; without ADDRESS one is started here"
     )
+    add_debug(parser)
     options = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    try:
+    with one_line(debug=options.debug, interrupted="stopped; run the same command again to go on"):
         config = read_config(options.config, options.set)
         store = build(options.inputs, options.out, config, options.ray, show=sys.stderr.isatty())
-    except PointVidError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(1) from None
-    except KeyboardInterrupt:
-        print("stopped; run the same command again to go on", file=sys.stderr)
-        raise SystemExit(130) from None
     print(summary(store))
     print(f"wrote {options.out / 'manifest.json'}, {REPORT} shows them")
 

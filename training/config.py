@@ -6,19 +6,23 @@ import difflib
 import re
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pointvid.errors import PointVidError
 from pointvid.files.atomic import atomic_path
+from pointvid.files.readable import readable
+
+MOST_VALUES = 100_000
+"""Of a config, aliases written out."""
 
 
 class Strict(BaseModel):
     """A group of settings: every key is declared here, nothing else is accepted."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
 
 class Data(Strict):
@@ -27,7 +31,10 @@ class Data(Strict):
     shards: Path
     val_shards: Path | None = None
     cache: Path | None = Field(None, description="folder of latents encoded once; None: <out>/latents")
-    workers: int = Field(2, ge=0, description="loader processes a rank")
+    skip_damaged: bool = Field(
+        False, description="check every sample first and leave out what is damaged, by name; false: stop at it"
+    )
+    workers: int = Field(2, ge=0, le=1024, description="loader processes a rank")
     shards_in_window: int = Field(8, ge=1, description="samples are shuffled among this many shards at a time")
 
 
@@ -53,12 +60,15 @@ class Model(Strict):
         return self
 
 
+_Beta = Annotated[float, Field(ge=0, lt=1)]
+
+
 class Optimizer(Strict):
     """AdamW and its schedule."""
 
     lr: float = Field(3e-5, gt=0, description="peak; VGen's 3e-5 for full fine-tuning")
-    betas: tuple[float, float] = (0.9, 0.999)
-    eps: float = 1e-8
+    betas: tuple[_Beta, _Beta] = (0.9, 0.999)
+    eps: float = Field(1e-8, gt=0)
     weight_decay: float = Field(0.01, ge=0)
     max_grad_norm: float = Field(1.0, gt=0)
     kind: Literal["adamw", "adamw_8bit"] = "adamw"
@@ -137,7 +147,7 @@ class Regularize(Run):
     grad_step: Literal["last", "random", "x0_at_t"] = "x0_at_t"
     ddim_steps: int = Field(20, ge=1, description="of the whole schedule; the rollout starts at `start` of it")
     start: tuple[float, float] = Field(
-        (0.1, 0.6), description="where z_t lies, as a share of the schedule; drawn evenly"
+        (0.1, 0.6), description="where z_t lies: a share of the schedule, of flow a share of noise; drawn evenly"
     )
     space: Literal["xyz", "uvd"] = "xyz"
     neighbours: int = Field(8, ge=1, description="k of the rigidity graph")
@@ -187,16 +197,15 @@ def load_config(kind: type[Strict], path: str | Path, overrides: list[str] | tup
         PointVidError: not YAML, or a key or value is wrong; an unknown key is answered with the nearest one.
     """
     path = Path(path)
-    try:
-        settings = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
-    except OSError as error:
-        raise PointVidError(f"config {path}: {error.strerror}, expected a YAML file") from error
-    except yaml.YAMLError as error:
-        raise PointVidError(f"config {path}: is not YAML ({' '.join(str(error).split())})") from error
+    with readable(f"config {path}", "a YAML file of settings"):
+        settings = _from_yaml(path.read_text(encoding="utf-8-sig"))
     if not isinstance(settings, dict):
         raise PointVidError(f"config {path}: is a {type(settings).__name__}, expected keys and values")
     for override in overrides:
         _override(settings, override)
+    wrong = [key for key in settings if not isinstance(key, str)]
+    if wrong:
+        raise PointVidError(f"config {path}: has the key {wrong[0]!r}, expected names of settings")
     try:
         return kind(**settings)
     except PointVidError as error:  # of a dataclass of the library, which names the key itself
@@ -222,7 +231,8 @@ def _override(settings: dict[str, Any], override: str) -> None:
         settings = settings[group]
         if not isinstance(settings, dict):
             raise PointVidError(f"override {override!r}: {group} is a value, not a group of settings")
-    settings[last] = yaml.load(value, Loader=_Loader)
+    with readable(f"override {override[:80]!r}", "key=value, as in optimizer.lr=1e-4"):
+        settings[last] = _from_yaml(value)
 
 
 def _explain(kind: type[BaseModel], error: dict[str, Any]) -> str:
@@ -237,7 +247,7 @@ def _explain(kind: type[BaseModel], error: dict[str, Any]) -> str:
     if error["type"] == "missing":
         return f"{name} is missing"
     message = error["msg"].removeprefix("Value error, ")
-    found = f" (found {error['input']!r})" if not isinstance(error["input"], dict) else ""
+    found = f" (found {repr(error['input'])[:80]})" if not isinstance(error["input"], dict) else ""
     return f"{name}: {message}{found}" if name else message
 
 
@@ -253,8 +263,36 @@ def _keys(kind: Any) -> list[str]:
     return [item.name for item in fields(kind)] if is_dataclass(kind) else list(kind.model_fields)
 
 
+def _from_yaml(text: str) -> Any:
+    """The value, once its size is known: aliases let nine lines be a billion values."""
+    try:
+        value = yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        raise ValueError(" ".join(str(error).split())) from error
+    if _size(value, {}) > MOST_VALUES:
+        raise ValueError(f"its aliases stand for more than {MOST_VALUES} values")
+    return value
+
+
+def _size(value: Any, known: dict[int, int]) -> int:
+    """How many values there are, each counted as often as an alias repeats it."""
+    if not isinstance(value, dict | list | tuple | set):
+        return 1
+    if id(value) not in known:
+        items = [*value, *value.values()] if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_size(item, known) for item in items)
+    return known[id(value)]
+
+
 class _Loader(yaml.SafeLoader):
-    """YAML 1.1 reads 1e-4 as a string; people mean the number."""
+    """YAML 1.1 reads 1e-4 as a string; people mean the number. A key that stands twice is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        twice = {name for name in names if names.count(name) > 1}
+        if twice:
+            raise yaml.YAMLError(f"the key {sorted(twice)[0]!r} stands twice{node.start_mark}")
+        return super().construct_mapping(node, deep)
 
 
 _Loader.add_implicit_resolver(

@@ -10,8 +10,9 @@ import argparse
 import json
 from pathlib import Path
 
+from pointvid.commands.arguments import number, whole
 from pointvid.diffusion.generator import Generator
-from pointvid.errors import PointVidError
+from pointvid.ending import add_debug, one_line
 from pointvid.files.atomic import atomic_path
 
 from .data.shards import Shards
@@ -27,15 +28,14 @@ def main() -> None:
     add("checkpoint", type=Path)
     add("--shards", type=Path, required=True, help="held-out clips")
     add("--against", type=Path, help="another checkpoint, e.g. stage 1's")
-    add("--clips", type=int, default=32, help="how many clips (default %(default)s)")
-    add("--steps", type=int, default=20, help="of sampling (default %(default)s)")
-    add("--guidance", type=float, default=3.0, help="default %(default)s")
+    add("--clips", type=whole(1, 10**6), default=32, help="how many clips (default %(default)s)")
+    add("--steps", type=whole(1, 100_000), default=20, help="of sampling (default %(default)s)")
+    add("--guidance", type=number(-1000, 1000), default=3.0, help="default %(default)s")
     add("--out", type=Path, help="folder of figures and clips")
+    add_debug(parser)
     options = parser.parse_args()
-    try:
+    with one_line(debug=options.debug):
         _held_out(options)
-    except PointVidError as error:
-        raise SystemExit(f"error: {error}") from None
 
 
 def _held_out(options: argparse.Namespace) -> None:

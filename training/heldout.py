@@ -49,20 +49,20 @@ def evaluate(
         sample = shards[index]
         plan = generator.plan([sample.caption], [sample.video[0]], steps=steps, guidance=guidance, seed=index)
         (made,) = generator.run(plan)
-        truth = sample.point_map
-        union = (made.point_map.mask | truth.mask).sum()
+        truth, found = sample.point_map, made.points()
+        union = (found.mask | truth.mask).sum()
         row = {
-            "foreground_iou": ((made.point_map.mask & truth.mask).sum() / union).item(),
+            "foreground_iou": ((found.mask & truth.mask).sum() / union).item(),
             "true_motion_px": (truth.points[-1] - truth.points[0])[truth.mask][:, :2].norm(dim=-1).mean().item(),
             "psnr_first": psnr(made.video[0], sample.video[0]),
-            "empty": float(not made.point_map.mask.any()),
+            "empty": float(not found.mask.any()),
             **vae_round_trip(generator, truth),
         }
         way = next((word for word in sample.caption.split()[::-1] if word in WAYS), None)
-        if made.point_map.mask.any():
-            row |= generation_figures(made.video, made.point_map).as_dict()
+        if found.mask.any():
+            row |= generation_figures(made.video, found).as_dict()
             if way:
-                shift = (made.point_map.points[-1] - made.point_map.points[0])[made.point_map.mask][:, :2].mean(0)
+                shift = (found.points[-1] - found.points[0])[found.mask][:, :2].mean(0)
                 row["direction"] = goes(shift, way)
         if way:
             row["direction_video"] = goes(video_shift(made.video, truth.mask), way)
@@ -76,7 +76,7 @@ def evaluate(
 def goes(shift: Tensor, way: str) -> float:
     """1.0 where (right, down) `shift` points more `way` than any other of the four ways, and by a pixel at least."""
     scores = {name: shift[0].item() * x + shift[1].item() * y for name, (x, y) in WAYS.items()}
-    return float(max(scores, key=scores.get) == way and scores[way] >= 1.0)
+    return float(max(scores, key=lambda name: scores[name]) == way and scores[way] >= 1.0)
 
 
 def video_shift(video: Tensor, mask: Tensor) -> Tensor:

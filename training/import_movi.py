@@ -21,10 +21,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
 from pointvid.camera import Camera
+from pointvid.commands.arguments import whole
+from pointvid.ending import add_debug, one_line
 from pointvid.errors import PointVidError
+from pointvid.files.pictures import open_picture
 from pointvid.files.sample import Sample, encode_sample
 from pointvid.point_map import PointMap
 
@@ -106,7 +108,7 @@ def rotation(quaternion: list[float]) -> np.ndarray:
 
 def _image(folder: Path, name: str, frame: int) -> np.ndarray:
     suffix = "tiff" if name == "depth" else "png"
-    with Image.open(folder / f"{name}_{frame:05d}.{suffix}") as image:
+    with open_picture(folder / f"{name}_{frame:05d}.{suffix}") as image:
         return np.array(image)
 
 
@@ -115,7 +117,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.import_movi", description=__doc__)
     parser.add_argument("folder", type=Path, help="holds one folder a scene")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--clips-in-shard", type=int, default=100)
+    parser.add_argument("--clips-in-shard", type=whole(1, 10**6), default=100)
+    add_debug(parser)
     options = parser.parse_args()
     scenes = sorted(path.parent for path in options.folder.glob("*/metadata.json"))
     if not scenes:
@@ -127,14 +130,12 @@ def main() -> None:
             yield path.name.replace(".", "_"), encode_sample(sample), tuple(sample.video.shape[:3])
 
     manifest: dict = {"version": 1, "settings": {"made_by": "training.import_movi"}, "shards": {}}
-    try:
+    with one_line(debug=options.debug):
         for start in range(0, len(scenes), options.clips_in_shard):
             name = f"movi-{start // options.clips_in_shard:05d}.tar"
             record = write_shard(options.out / name, rows(scenes[start : start + options.clips_in_shard]))
             manifest["shards"][name] = record
             write_manifest(options.out, manifest)
-    except PointVidError as error:
-        raise SystemExit(f"error: {error}") from None
 
 
 if __name__ == "__main__":

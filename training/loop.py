@@ -33,10 +33,10 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from pointvid.errors import PointVidError
-from pointvid.files.atomic import atomic_path
 
 from .config import Optimizer, save_config
 from .data.shards import Entry, Order
+from .log import Log
 from .model.ema import Ema
 from .state import State, fingerprint, latest, load_state, save_state, seed_step
 
@@ -101,9 +101,9 @@ def train(stage: Stage, export_only: bool = False) -> Path:
     model, optimizer = accelerator.prepare(stage.model, make_optimizer(trained, config.optimizer))
     ema = Ema(model.parameters(), config.ema_decay) if config.ema_decay else None
     step = _resume(stage, accelerator, model, optimizer, ema, latest(states_folder), mark)
+    record = Log(config.out / "log.csv", step) if main else None
     if main:
         save_config(config, config.out / "config.yaml")
-        _cut_log(config.out / "log.csv", step)
         if config.trackers:
             accelerator.init_trackers(type(stage).__name__.lower())
 
@@ -147,9 +147,8 @@ def train(stage: Stage, export_only: bool = False) -> Path:
             values |= {"lr": rate, "grad_norm": float(norm)}
             accelerator.log(values, step)
             bar.set_postfix({name: f"{value:.3g}" for name, value in values.items()}, refresh=False)
-            if main:
-                with (config.out / "log.csv").open("a", encoding="utf-8") as file:
-                    file.write(f"{step}," + ",".join(f"{name}={value:.6g}" for name, value in values.items()) + "\n")
+            if record is not None:
+                record.add(step, values)
         if validation and validation.every and (step % validation.every == 0 or step == config.steps):
             values = _validate(stage, model, ema, accelerator, step)
             accelerator.log(values, step)
@@ -257,15 +256,6 @@ def _guard(loss: Tensor, norm: Tensor | None, accelerator: Accelerator, step: in
         )
 
 
-def _cut_log(path: Path, step: int) -> None:
-    """Forget what a killed run logged after its last state: those steps are taken again."""
-    if path.is_file():
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        kept = [line for line in lines if line.split(",")[0].isdigit() and int(line.split(",")[0]) <= step]
-        with atomic_path(path) as temporary:
-            temporary.write_text("".join(kept), encoding="utf-8")
-
-
 def _log_plan(stage: Stage, trained: list[nn.Parameter], order: Order, ranks: int) -> None:
     """What is about to happen, before hours of it do."""
     config = stage.config
@@ -273,6 +263,15 @@ def _log_plan(stage: Stage, trained: list[nn.Parameter], order: Order, ranks: in
     total = sum(parameter.numel() for parameter in stage.model.parameters())
     # float32 weight, gradient, two moments, and the average
     memory = count * 4 * (4 + bool(config.ema_decay)) / 2**30
+    for (frames, height, width), few in order.never_used.items():
+        log.warning(
+            "not used: %d samples of %dx%dx%d (TxHxW), fewer than the %d of a batch; lower batch_size to train on them",
+            few,
+            frames,
+            height,
+            width,
+            ranks * config.batch_size,
+        )
     log.info(
         "training %.2fM of %.2fM parameters (%.1f GiB of weights, gradients, moments and averages) on %d samples, "
         "%d batches of %d x %d an epoch",

@@ -12,15 +12,18 @@ import argparse
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
+from pointvid.commands.arguments import whole
 from pointvid.diffusion.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from pointvid.diffusion.encoders import load_encoders
 from pointvid.diffusion.pixels import to_range
+from pointvid.ending import add_debug, one_line
 from pointvid.errors import PointVidError
 from pointvid.files.sample import Sample
 
@@ -38,8 +41,8 @@ def refit_decoder(checkpoint: Checkpoint, shards: Shards, clips: int, foreground
     Raises:
         PointVidError: the checkpoint has no VAE, or the samples are of another size.
     """
-    vae = load_encoders(checkpoint, dtype=torch.float32).video.model
-    convolution: nn.Conv2d = vae.decoder.conv_out
+    vae: Any = load_encoders(checkpoint, dtype=torch.float32).video.model
+    convolution = vae.decoder.conv_out
     weight, bias = convolution.weight.detach().double().flatten(1), convolution.bias.detach().double()
     size = weight.shape[1]
     gram = torch.zeros(size + 1, size + 1, dtype=torch.float64)
@@ -66,7 +69,7 @@ def refit_decoder(checkpoint: Checkpoint, shards: Shards, clips: int, foreground
 
 @torch.no_grad()
 def _frames(
-    vae: nn.Module, checkpoint: Checkpoint, sample: Sample, foreground_weight: float
+    vae: Any, checkpoint: Checkpoint, sample: Sample, foreground_weight: float
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """For a few frames: what the last convolution sees [9C,HW], what it should give [3,HW], weights [HW]; float64."""
     if sample.point_map.image_size != checkpoint.info.resolution:
@@ -98,14 +101,13 @@ def main() -> None:
     )
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--shards", type=Path, required=True, help="training clips")
-    parser.add_argument("--clips", type=int, default=60)
+    parser.add_argument("--clips", type=whole(1, 10**6), default=60)
     parser.add_argument("--out", type=Path, required=True)
+    add_debug(parser)
     options = parser.parse_args()
-    try:
+    with one_line(debug=options.debug):
         checkpoint = refit_decoder(load_checkpoint(options.checkpoint), Shards(options.shards), options.clips)
         save_checkpoint(checkpoint, options.out)
-    except PointVidError as error:
-        raise SystemExit(f"error: {error}") from None
     print(f"wrote {options.out}")
 
 

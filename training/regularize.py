@@ -58,15 +58,16 @@ class RegularizeStage(DiffusionStage):
             video, points, output = denoising_losses(model, self.process, batch, config.conditioning, known=known)
             terms["ddim"], predictions["ddim"] = video + points, output
 
+        uvd, in_mask, intrinsics = batch.truth()
         z0, output, trust = self.denoise(model, batch)
         decoded = self.decode_points(split(z0)[1])
-        predicted = self.to_space(self.range.decode_uvd(decoded), batch.intrinsics)
-        target = self.to_space(batch.uvd, batch.intrinsics)
-        mask = thinned(batch.mask, config.max_points)
+        predicted = self.to_space(self.range.decode_uvd(decoded), intrinsics)
+        target = self.to_space(uvd, intrinsics)
+        mask = thinned(in_mask, config.max_points)
         recon = recon_terms(predicted, target, mask)
         graph = rigidity_graph(target[:, 0], mask, config.neighbours, batch.objects)
         parts = dict(zip(("position", "velocity", "acceleration"), recon))
-        parts |= {"background": background(decoded, batch.mask), "rigid": rigidity_loss(predicted, graph)}
+        parts |= {"background": background(decoded, in_mask), "rigid": rigidity_loss(predicted, graph)}
         for name, value in parts.items():
             terms[name], predictions[name] = trust * value, output
 
@@ -76,7 +77,7 @@ class RegularizeStage(DiffusionStage):
         if is_logged(config, step + 1) or calibrating:
             norms = {name: gradient_norm(value, predictions[name]) for name, value in terms.items()}
         weights = self.calibration.weights(terms, norms)
-        loss = sum(weights[name] * value for name, value in terms.items())
+        loss: Tensor = sum(weights[name] * value for name, value in terms.items())  # type: ignore[assignment]
         logged = {name: value.detach() for name, value in terms.items()}
         logged |= {f"weight/{name}": loss.new_tensor(value) for name, value in weights.items()}
         logged |= {f"gradient/{name}": weights[name] * value for name, value in norms.items()}

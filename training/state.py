@@ -23,9 +23,11 @@ import numpy as np
 import torch
 
 from pointvid.errors import PointVidError
+from pointvid.files.atomic import disk_reason
+from pointvid.files.document import Whole, read_document
+from pointvid.files.readable import reason
 
-from .config import Strict
-
+_SHAPE = {"step": Whole(0), "fingerprint": str, "bytes": {str: Whole(0)}, "extra": dict}
 _NAME = re.compile(r"step-(\d{8})$")
 # What may change between two parts of one run without making it another run.
 _FREE = {"out", "steps", "save_every", "keep", "log_every", "trackers", "validation"}
@@ -46,13 +48,14 @@ class State:
     extra: dict[str, Any]
 
 
-def fingerprint(config: Strict) -> str:
+def fingerprint(config: Any) -> str:
     """A digest of the settings that decide a run's numbers; a state is refused by a run with another one.
 
     The learning-rate schedule depends on `steps` only where it decays, so a constant one may be prolonged.
     """
     settings = {key: value for key, value in config.model_dump(mode="json").items() if key not in _FREE}
-    settings["data"] = {key: value for key, value in settings["data"].items() if key not in ("cache", "workers")}
+    free = {"cache", "workers"} | ({"skip_damaged"} if not settings["data"]["skip_damaged"] else set())
+    settings["data"] = {key: value for key, value in settings["data"].items() if key not in free}
     if settings["optimizer"]["schedule"] != "constant":
         settings["steps"] = config.steps
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
@@ -92,7 +95,7 @@ def save_state(folder: Path, state: State, mark: str, keep: int) -> Path:
         shutil.rmtree(temporary, ignore_errors=True)
         last = latest(folder)
         raise PointVidError(
-            f"cannot save step {state.step} to {folder}: {' '.join(str(error).split())}; "
+            f"cannot save step {state.step} to {folder}: {disk_reason(error) or reason(error)}; "
             f"{f'the last good state is {last}' if last else 'no state was saved yet'}; free some space and start again"
         ) from error
     for old in states(folder)[:-keep]:
@@ -111,8 +114,10 @@ def load_state(path: Path, mark: str | None, device: torch.device | str = "cpu")
         PointVidError: incomplete, damaged, or of a run with other settings.
     """
     try:
-        meta = json.loads((path / "state.json").read_text(encoding="utf-8"))
+        meta = read_document(path / "state.json", f"state {path}", "what training wrote; use an earlier state", _SHAPE)
         for name, size in meta["bytes"].items():
+            if Path(name).name != name:
+                raise PointVidError(f"state {path}: {name!r} is no name of a file in it; use an earlier state")
             found = (path / f"{name}.pt").stat().st_size
             if found != size:
                 raise PointVidError(f"state {path}: {name}.pt has {found} bytes, expected {size}; use an earlier state")
@@ -127,9 +132,7 @@ def load_state(path: Path, mark: str | None, device: torch.device | str = "cpu")
     except PointVidError:
         raise
     except Exception as error:
-        raise PointVidError(
-            f"state {path}: cannot be read ({' '.join(str(error).split())[:200]}); use an earlier state"
-        ) from error
+        raise PointVidError(f"state {path}: cannot be read ({reason(error)}); use an earlier state") from error
     return State(meta["step"], tensors, meta["extra"])
 
 

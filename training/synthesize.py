@@ -15,6 +15,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from pointvid.commands import arguments
+from pointvid.ending import add_debug, one_line
 from pointvid.errors import PointVidError
 from pointvid.files.manifest import MANIFEST, read_manifest
 from pointvid.files.sample import Sample, encode_sample
@@ -138,20 +139,19 @@ def main() -> None:
     """Parse arguments, synthesize."""
     parser = argparse.ArgumentParser(prog="python -m training.synthesize", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder of the shards")
-    parser.add_argument("--clips", type=int, required=True)
+    parser.add_argument("--clips", type=arguments.whole(1, 10**9), required=True)
     parser.add_argument("--size", type=arguments.size, default=(256, 448), help="WIDTHxHEIGHT; default 448x256")
     parser.add_argument("--split", choices=SPLITS, default="train")
-    parser.add_argument("--frames", type=int, default=16)
-    parser.add_argument("--fps", type=float, default=24.0)
+    parser.add_argument("--frames", type=arguments.whole(1, 10_000), default=16)
+    parser.add_argument("--fps", type=arguments.number(0.1, arguments.MOST_FPS), default=24.0)
     parser.add_argument("--scenes", nargs="*", choices=list(SCENES), default=[], help="default: the seed chooses")
-    parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--clips-in-shard", type=int, default=100)
-    parser.add_argument("--jobs", type=int, default=1, help="processes; each makes whole shards")
+    parser.add_argument("--first-seed", type=arguments.whole(0, arguments.LARGEST_SEED // 2), default=0)
+    parser.add_argument("--clips-in-shard", type=arguments.whole(1, 10**6), default=100)
+    parser.add_argument("--jobs", type=arguments.whole(1, 4096), default=1, help="processes; each makes whole shards")
+    add_debug(parser)
     options = parser.parse_args()
-    try:
+    with one_line(debug=options.debug):
         synthesize(**{**vars(options), "scenes": tuple(options.scenes)})
-    except PointVidError as error:
-        raise SystemExit(f"error: {error}") from None
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import AutoencoderKL
@@ -72,7 +73,7 @@ class TrainVae(Stage):
     def __init__(self, config: Vae):
         self.config = config
         self.small: SmallModel = load_config(SmallModel, config.model)
-        shards = Shards(config.data.shards)
+        shards = Shards(config.data.shards, config.data.skip_damaged)
         self.entries, self.extra = shards.entries, {}
         height, width = self.small.resolution
         if {entry.size[1:] for entry in self.entries} != {(height, width)}:
@@ -113,7 +114,8 @@ class TrainVae(Stage):
     def export(self, weights: dict[str, Tensor], path: Path, step: int) -> None:
         """A diffusers folder, `vae/` beside `path`, with the factor that gives its latents unit variance."""
         self.model.load_state_dict(weights)
-        vae = self.model.vae.eval()
+        model: Any = self.model
+        vae = model.vae.eval()
         with torch.no_grad():
             items = [self.dataset[i] for i in range(0, len(self.dataset), max(1, len(self.dataset) // 32))]
             frames = [torch.cat((item.video[::5] / 127.5 - 1, item.points[::5])).to(vae.device) for item in items]

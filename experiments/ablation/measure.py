@@ -21,7 +21,7 @@ from torch import Tensor
 
 from pointvid.diffusion.generator import Generated, Generator
 from pointvid.diffusion.pixels import to_pixels, to_range
-from pointvid.errors import PointVidError
+from pointvid.ending import add_debug, one_line
 from pointvid.files.atomic import atomic_path
 from pointvid.files.sample import Sample
 from pointvid.files.video import write_video
@@ -100,7 +100,7 @@ def video_figures(video: Tensor, sample: Sample, followed: Tensor) -> dict[str, 
 
 def point_figures(made: Generated, sample: Sample) -> dict[str, float]:
     """Figures of the generated points; a clip without any generated foreground has only the last two."""
-    truth, found = sample.point_map, made.point_map
+    truth, found = sample.point_map, made.points()
     both = found.mask & truth.mask
     union = (found.mask | truth.mask).sum().item()
     row = {"point_iou": both.sum().item() / union if union else math.nan, "point_empty": float(not found.mask.any())}
@@ -179,6 +179,7 @@ def through_codec(generator: Generator, samples: list[Sample]) -> Iterator[Gener
 def measure(
     source: str,
     checkpoint: Path | None,
+    *,
     shards: Path,
     clips: int,
     steps: int,
@@ -237,22 +238,13 @@ def main() -> None:
     parser.add_argument("--videos", type=Path, help="folder for the first clips' videos")
     parser.add_argument("--followed", type=Path, help="the truth's JSON: which points can be followed")
     parser.add_argument("--out", type=Path, required=True, help="JSON file")
+    add_debug(parser)
     options = parser.parse_args()
-    try:
-        result = measure(
-            options.source,
-            options.checkpoint,
-            options.shards,
-            options.clips,
-            options.steps,
-            options.guidance,
-            options.videos,
-            options.followed,
-        )
+    with one_line(debug=options.debug):
+        names = ("shards", "clips", "steps", "guidance", "videos", "followed")
+        result = measure(options.source, options.checkpoint, **{name: getattr(options, name) for name in names})
         with atomic_path(options.out) as temporary:
             temporary.write_text(json.dumps(result, indent=1), encoding="utf-8")
-    except PointVidError as error:
-        raise SystemExit(f"error: {error}") from None
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from accelerate import PartialState
 from pointvid.diffusion.bases import base_model
 from pointvid.diffusion.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from pointvid.diffusion.encoders import load_encoders
+from pointvid.ending import add_debug, one_line
 from pointvid.errors import PointVidError
 from pointvid.files.atomic import atomic_path
 from pointvid.files.sample import replace_points
@@ -106,7 +107,16 @@ def encode_latents(shards: Path, start: Checkpoint, cache: Path, rank: int, rank
     """One rank's share of the latents that `cache.build` keeps for models whose other encoders are trained."""
     device = PartialState().device
     encoders = load_encoders(start, device, torch.float32)
-    build(Shards(shards), cache, encoders, start.info.point_range, True, device, rank, ranks)
+    build(
+        Shards(shards),
+        cache,
+        encoders=encoders,
+        point_range=start.info.point_range,
+        trained_encoders=True,
+        device=device,
+        rank=rank,
+        ranks=ranks,
+    )
 
 
 def main() -> None:
@@ -126,8 +136,9 @@ def main() -> None:
     latents.add_argument("--ranks", type=int, default=1)
     for command in (points, latents):
         command.add_argument("--shards", type=Path, required=True)
+    add_debug(parser)
     options = parser.parse_args()
-    try:
+    with one_line(debug=options.debug):
         if options.command == "points":
             rewrite_points(options.shards, options.out, options.interpolation, options.spacing)
         else:
@@ -138,8 +149,6 @@ def main() -> None:
             encode_latents(options.shards, start, options.cache, options.rank, options.ranks)
             with atomic_path(options.mark) as temporary:
                 temporary.write_text("latents encoded\n", encoding="utf-8")
-    except PointVidError as error:
-        raise SystemExit(f"error: {error}") from None
 
 
 if __name__ == "__main__":

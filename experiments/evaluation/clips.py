@@ -40,9 +40,11 @@ class Method(Protocol):
     @property
     def settings(self) -> dict[str, Any]:
         """JSON that says what made the clips: clips of different settings do not share a folder."""
+        ...
 
     def generate(self, item: Item, seed: int) -> Clip:
         """One clip."""
+        ...
 
 
 def generate_clips(method: Method, items: Sequence[Item], folder: Path, seed: int, progress: Progress = silent) -> int:

@@ -15,26 +15,24 @@ import hashlib
 import io
 import json
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 
 from pointvid.errors import PointVidError
+from pointvid.files.pictures import read_picture
 from pointvid.files.video import decode_mp4
+from pointvid.files.web import NoAnswer, fetch
 
 from .clips import Clip
 from .inputs import Item
 
 _VIDEO = (".mp4", ".webm", ".mkv", ".mov")
 _POLL = 0.5
+_ONE_ANSWER, _LARGEST_ANSWER = 600.0, 2 << 30  # seconds; bytes, of a clip
 
 
 def read_workflow(path: Path) -> dict[str, Any]:
@@ -95,8 +93,8 @@ class ComfyUI:
         """See Method."""
         image = self._upload(item)
         prompt = filled(self.workflow, image, item.prompt, seed)
-        answer = self._call("/prompt", json.dumps({"prompt": prompt}).encode(), "application/json")
-        outputs = self._wait(json.loads(answer)["prompt_id"], item)
+        answer = self._json("POST", "/prompt", json={"prompt": prompt})
+        outputs = self._wait(str(answer.get("prompt_id")), item)
         files = list(_files(outputs))
         for file in files:
             if Path(file["filename"]).suffix.lower() in _VIDEO:
@@ -107,30 +105,20 @@ class ComfyUI:
             raise PointVidError(
                 f"workflow {self.name} saved no video and no images for {item.name}, expected a node that saves one"
             )
-        frames = [np.asarray(Image.open(io.BytesIO(self._view(file))).convert("RGB")) for file in images]
+        frames = [read_picture(io.BytesIO(self._view(file)), file["filename"]) for file in images]
         return Clip(torch.from_numpy(np.stack(frames)), self.fps)
 
     def _upload(self, item: Item) -> str:
         content = item.image.read_bytes()
         # named by content: inputs of the same name in other lists do not meet
         name = f"{hashlib.sha256(content).hexdigest()[:12]}{item.image.suffix.lower()}"
-        boundary = uuid.uuid4().hex
-        body = b"".join(
-            (
-                f'--{boundary}\r\nContent-Disposition: form-data; name="overwrite"\r\n\r\ntrue\r\n'.encode(),
-                f'--{boundary}\r\nContent-Disposition: form-data; name="image"; filename="{name}"\r\n'.encode(),
-                b"Content-Type: application/octet-stream\r\n\r\n",
-                content,
-                f"\r\n--{boundary}--\r\n".encode(),
-            )
-        )
-        answer = json.loads(self._call("/upload/image", body, f"multipart/form-data; boundary={boundary}"))
-        return f"{answer['subfolder']}/{answer['name']}" if answer.get("subfolder") else answer["name"]
+        answer = self._json("POST", "/upload/image", files={"image": (name, content)}, data={"overwrite": "true"})
+        return f"{answer['subfolder']}/{answer['name']}" if answer.get("subfolder") else answer.get("name", name)
 
     def _wait(self, prompt_id: str, item: Item) -> dict[str, Any]:
         until = time.monotonic() + self.timeout
         while time.monotonic() < until:
-            entry = json.loads(self._call(f"/history/{prompt_id}")).get(prompt_id)
+            entry = self._json("GET", f"/history/{prompt_id}").get(prompt_id)
             if entry:
                 status = entry.get("status", {})
                 if status.get("status_str") == "error":
@@ -141,24 +129,30 @@ class ComfyUI:
         raise PointVidError(f"workflow {self.name}: {item.name} took longer than {self.timeout:g} s, expected less")
 
     def _view(self, file: dict[str, str]) -> bytes:
-        names = ("filename", "subfolder", "type")
-        return self._call("/view?" + urllib.parse.urlencode({name: file.get(name, "") for name in names}))
+        return self._call(
+            "GET", "/view", params={name: file.get(name, "") for name in ("filename", "subfolder", "type")}
+        )
 
-    def _call(self, path: str, body: bytes | None = None, kind: str | None = None) -> bytes:
-        request = urllib.request.Request(self.address + path, body, {"Content-Type": kind} if kind else {})
+    def _json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        data = self._call(method, path, **options)
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
-                return answer.read()
-        except urllib.error.HTTPError as error:
-            words = " ".join(error.read().decode("utf-8", "replace").split())[:300]
-            raise PointVidError(
-                f"ComfyUI at {self.address} refused {path.partition('?')[0]} ({error.code}): {words}"
-            ) from error
-        except (urllib.error.URLError, OSError) as error:
-            reason = getattr(error, "reason", error)
-            raise PointVidError(
-                f"no ComfyUI answers at {self.address} ({reason}); start it, or mend the address"
-            ) from error
+            answer = json.loads(data)
+        except (ValueError, RecursionError):
+            answer = None
+        if not isinstance(answer, dict):
+            raise PointVidError(f"{self.address} does not answer {path} as ComfyUI does; mend the address")
+        return answer
+
+    def _call(self, method: str, path: str, **options: Any) -> bytes:
+        limits = {"timeout": _ONE_ANSWER, "limit": _LARGEST_ANSWER}
+        try:
+            status, data = fetch(method, self.address + path, **limits, **options)
+        except NoAnswer as error:
+            raise PointVidError(f"no ComfyUI at {self.address}: it {error}; start it, or mend the address") from error
+        if status >= 400:
+            words = " ".join(data[:2000].decode("utf-8", "replace").split())[:300]
+            raise PointVidError(f"ComfyUI at {self.address} refused {path} ({status}): {words}")
+        return data
 
 
 def _files(outputs: dict[str, Any]) -> Iterator[dict[str, str]]:

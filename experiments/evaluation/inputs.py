@@ -8,13 +8,13 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
 from pointvid.errors import PointVidError
 from pointvid.files.atomic import atomic_path
+from pointvid.files.pictures import read_picture
 from training.data.shards import Shards
 
 _NAME = re.compile(r"[\w.+-]+$")
@@ -34,11 +34,7 @@ class Item:
         Raises:
             PointVidError: the image is missing or damaged.
         """
-        try:
-            with Image.open(self.image) as image:
-                return torch.from_numpy(np.array(image.convert("RGB")))
-        except (OSError, UnidentifiedImageError) as error:
-            raise PointVidError(f"input {self.name}: image {self.image} cannot be read ({error})") from error
+        return torch.from_numpy(read_picture(self.image, f"input {self.name}: image {self.image}"))
 
 
 def read_items(path: Path) -> list[Item]:

@@ -72,8 +72,8 @@ class PointVid:
             frames=self.frames,
         )
         (made,) = self._generator.run(plan)
-        some = made.point_map.mask.any()
-        return Clip(made.video, made.point_map.fps, made.point_map.to_tracks(made.video[0]) if some else None)
+        found = made.points()
+        return Clip(made.video, found.fps, found.to_tracks(made.video[0]) if found.mask.any() else None)
 
 
 class Diffusers:

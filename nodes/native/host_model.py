@@ -60,6 +60,12 @@ class JointModel(comfy.model_base.BaseModel):
     def __init__(self, config: JointConfig, model_type: comfy.model_base.ModelType, device: Any = None):
         super().__init__(config, model_type, device=device, unet_model=partial(_build, config.pointvid))
 
+    def scale_latent_inpaint(self, latent_image: Tensor, **kwargs: Any) -> Tensor:
+        """What a noise mask keeps: clean where the base is shown its known part so, else noised as the rest is."""
+        if base_model(self.model_config.pointvid.base).gives_known:
+            return latent_image
+        return super().scale_latent_inpaint(latent_image=latent_image, **kwargs)
+
     def extra_conds(self, **kwargs: Any) -> dict[str, comfy.conds.CONDRegular]:
         """Conditions of one batch of prompts, as tensors that the host batches and moves."""
         out = super().extra_conds(**kwargs)

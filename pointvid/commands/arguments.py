@@ -3,31 +3,68 @@
 from __future__ import annotations
 
 import argparse
+import math
+from collections.abc import Callable
+
+MOST_PIXELS, MOST_FRAMES, MOST_FPS, LARGEST_SEED = 16384, 100_000, 10_000, 2**63 - 1
+"""Limits of what is asked for (docs/limits.md): a side, a clip, a rate, a generator of random numbers."""
+
+
+def whole(low: int, high: int) -> Callable[[str], int]:
+    """The type of a whole number from `low` to `high`."""
+
+    def parse(text: str) -> int:
+        digits = text.removeprefix("-").removeprefix("+")
+        if not (digits.isascii() and digits.isdigit()) or len(digits) > 20 or not low <= int(text) <= high:
+            raise argparse.ArgumentTypeError(f"{text[:40]!r} is wrong, expected a whole number from {low} to {high}")
+        return int(text)
+
+    return parse
+
+
+def number(low: float, high: float, above: bool = False) -> Callable[[str], float]:
+    """The type of a finite number from `low` to `high`; `above`: low itself is out."""
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not (low < value if above else low <= value) or not value <= high:
+            start = "above" if above else "from"
+            raise argparse.ArgumentTypeError(f"{text[:40]!r} is wrong, expected a number {start} {low:g} to {high:g}")
+        return value
+
+    return parse
 
 
 def size(text: str) -> tuple[int, int]:
     """`448x256` (width x height) -> (H, W)."""
-    width, _, height = text.lower().partition("x")
-    if not (width.isdigit() and height.isdigit()) or min(int(width), int(height)) < 16:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size, expected WIDTHxHEIGHT of at least 16, like 448x256")
-    return int(height), int(width)
+    try:
+        width, height = map(whole(16, MOST_PIXELS), text.lower().split("x"))
+    except (ValueError, argparse.ArgumentTypeError):
+        raise argparse.ArgumentTypeError(
+            f"{text[:40]!r} is no size, expected WIDTHxHEIGHT of 16 to {MOST_PIXELS}, like 448x256"
+        ) from None
+    return height, width
 
 
 def frame_count(text: str) -> int | None:
     """A number of frames; `all` is None."""
-    if text == "all":
-        return None
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of frames, expected 1 or more, or 'all'")
-    return int(text)
+    try:
+        return None if text == "all" else whole(1, MOST_FRAMES)(text)
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(
+            f"{text[:40]!r} is no number of frames, expected 1 to {MOST_FRAMES}, or 'all'"
+        ) from None
 
 
 def intrinsics(text: str) -> tuple[float, float, float, float]:
     """`fx,fy,cx,cy` -> four numbers, pixels of the clip file."""
     try:
-        fx, fy, cx, cy = (float(part) for part in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no camera, expected fx,fy,cx,cy in pixels") from None
+        fx, fy, cx, cy = map(number(-1e9, 1e9), text.split(","))
+    except (ValueError, argparse.ArgumentTypeError):
+        raise argparse.ArgumentTypeError(f"{text[:80]!r} is no camera, expected fx,fy,cx,cy in pixels") from None
     return fx, fy, cx, cy
 
 
@@ -88,7 +125,7 @@ def add_tracking(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--grid",
-        type=int,
+        type=whole(1, 2000),
         default=80,
         metavar="N",
         help="follow NxN points, and a quarter more at random in the foreground (default: 80, the paper's)",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .arguments import size
+from .arguments import MOST_FPS, number, size, whole
 
 HELP = "make a joint checkpoint of a published base model, or a diffusers folder of a checkpoint"
 DETAILS = """Make the initial joint video + point checkpoint of a published base model (I2VGen-XL or ModelScopeT2V, as
@@ -30,11 +30,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dtype", choices=_DTYPES, help="of the written weights; default: the files' own")
     parser.add_argument("--entry-attention", default="spatial", choices=["spatial", "temporal", "channel", "none"])
     parser.add_argument("--size", type=size, metavar="WxH", help="pixels it will be trained at (default: the base's)")
-    parser.add_argument("--frames", type=int, help="frames it will be trained at")
-    parser.add_argument("--fps", type=float, help="frames a second it will be trained at")
-    parser.add_argument("--near", type=float, default=0.1, help="nearest depth that points encode (default: 0.1)")
-    parser.add_argument("--far", type=float, default=100.0, help="farthest (default: 100)")
-    parser.add_argument("--margin", type=float, default=0.25, help="image widths that points may be off screen")
+    parser.add_argument("--frames", type=whole(1, 10_000), help="frames it will be trained at")
+    parser.add_argument("--fps", type=number(0, MOST_FPS, above=True), help="frames a second it will be trained at")
+    parser.add_argument(
+        "--near", type=number(1e-9, 1e12), default=0.1, help="nearest depth that points encode (default: 0.1)"
+    )
+    parser.add_argument("--far", type=number(1e-9, 1e12), default=100.0, help="farthest (default: 100)")
+    parser.add_argument(
+        "--margin", type=number(0, 1000), default=0.25, help="image widths that points may be off screen"
+    )
 
 
 def run(options: argparse.Namespace) -> None:

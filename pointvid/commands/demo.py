@@ -8,7 +8,7 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
-from .arguments import add_out, add_tracking
+from .arguments import LARGEST_SEED, add_out, add_tracking, whole
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 SMALL_MODEL = ASSETS / "pointvid-small.safetensors"
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_out(parser)
     add_tracking(parser)
     parser.add_argument("--prompt", default=START_PROMPT, help=f"what to generate (default: {START_PROMPT})")
-    parser.add_argument("--seed", type=int, default=0, help="of the generated clip (default: 0)")
+    parser.add_argument("--seed", type=whole(0, LARGEST_SEED), default=0, help="of the generated clip (default: 0)")
     parser.add_argument("--no-generate", action="store_true", help="only track")
 
 

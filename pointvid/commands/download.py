@@ -9,9 +9,10 @@ HELP = "fetch published weights (trackers, depth, segmentation, base models)"
 DETAILS = """Fetch published weights into a models folder, in the layout of ComfyUI's: what POINTVID_MODELS names; else,
 where the pack lies in ComfyUI/custom_nodes, that ComfyUI's models; else the user's cache.
 
-Size and licence are shown first. What was cut off goes on where it was. Every file is checked by its SHA-256, as the
-server tells it or as the lock file of the folder (pointvid-downloads.json) remembers it. Nothing else in PointVid
-downloads anything. POINTVID_OFFLINE=1 or HF_HUB_OFFLINE=1 forbids it here too; HF_ENDPOINT names a mirror."""
+Size and licence are shown first. What was cut off goes on where it was. Every file is checked by its hash: as the lock
+file of the folder (pointvid-downloads.json) remembers it, as PointVid's own list has it, or as the server tells it. A
+file without a hash is not fetched. Nothing else in PointVid downloads anything. POINTVID_OFFLINE=1 or
+HF_HUB_OFFLINE=1 forbids it here too; HF_ENDPOINT names a mirror."""
 EXAMPLES = (
     "pointvid download --list",
     "pointvid download alltracker zoedepth",
@@ -26,12 +27,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", type=Path, metavar="DIR", help="the models folder (default: see above)")
     parser.add_argument("--accept-license", action="store_true", help="agree to licences that forbid commercial use")
     parser.add_argument("--update", action="store_true", help="take files that have changed since they were downloaded")
+    parser.add_argument(
+        "--trust", action="append", default=[], metavar="NAME", help="take NAME's files even if nobody knows their hash"
+    )
 
 
 def run(args: argparse.Namespace) -> None:
     """List, or fetch one after the other."""
     from ..errors import PointVidError
-    from ..weights.downloads import download, look_up
+    from ..weights.download import download, look_up
     from ..weights.folder import models_folder
     from ..weights.published import PUBLISHED, published
     from .terminal import Bars, file_size
@@ -49,11 +53,19 @@ def run(args: argparse.Namespace) -> None:
     for entry in [published(name) for name in args.names]:
         terms = entry.licence if entry.commercial else f"{entry.licence}: NO COMMERCIAL USE"
         print(f"{entry.name}: {entry.what}; licence {terms}; {entry.page}", flush=True)
-        remote = look_up(entry)
+        remote = look_up(entry, folder, args.update)
         size = sum(file.size or 0 for file in remote)
         print(f"  {len(remote)} files, {file_size(size)}, to {folder / entry.folder}", flush=True)
         with Bars() as progress:
-            done = download(entry, folder, args.accept_license, args.update, progress, remote)
+            done = download(
+                entry,
+                folder,
+                accept_licence=args.accept_license,
+                update=args.update,
+                trust=entry.name in args.trust,
+                progress=progress,
+                remote=remote,
+            )
         for file in done:
             state = "fetched" if file.fresh else "there already"
             print(f"  {file.path.name}: {state}, sha256 {file.sha256}, checked against: {file.checked}")

@@ -3,52 +3,57 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 
-from .arguments import size
+from ..export.registry import FORMATS, format_named
+from .arguments import size, whole
 
 HELP = "write tracks for 3D and compositing programs, as CSV, JSON or HTML"
-DETAILS = """Write tracks in other formats, beside the input or into --out:
-
-  glb    animated point cloud: ComfyUI's Preview 3D, Blender, any glTF viewer
-  ply    a folder with one point cloud a frame
-  usda   time-sampled points as text: Houdini, Nuke, Maya, Blender (usdc, usdz: binary, need usd-core)
-  csv    a row for each track and frame
-  json   2D paths for Wan-Move, ATI and spline-editor nodes
-  html   an interactive viewer in one file
-  npz    the track file, for a sample given as input
-  blender        a folder with a script that builds points and camera in Blender 4.2 or newer
-  nuke           2D tracks as a Tracker node (.nk)
-  after_effects  a folder with keyframe data of one 2D track a file, to paste onto layers"""
+DETAILS = "\n".join(
+    (
+        "Write tracks in other formats, beside the input or into --out, named as the input. An earlier export of that",
+        "name is replaced; inputs of one call that would be written to the same name are refused.",
+        "",
+        *(f"  {entry.name:<15}{entry.what}" for entry in FORMATS),
+    )
+)
 EXAMPLES = (
     "pointvid export demo/tracks.npz --format usda csv",
     "pointvid export demo/tracks.npz --format json --points 20 --frames 81 --out for_wan",
-    "pointvid export 000017.pointvid.tar --format glb --hidden",
+    "pointvid export clips/*.npz --format glb --hidden --out scenes",
     "pointvid export demo/tracks.npz --format nuke --points 32 --size 1920x1080 --first-frame 1001",
 )
-FORMATS = ("glb", "ply", "usda", "usdc", "usdz", "csv", "json", "html", "npz", "blender", "nuke", "after_effects")
-NAMES = {"ply": "{}_ply", "blender": "{}_blender", "nuke": "{}.nk", "after_effects": "{}_after_effects"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("tracks", metavar="TRACKS", help="a track file (.npz) or a sample (.pointvid.tar)")
-    parser.add_argument(
-        "--format", nargs="+", required=True, choices=FORMATS, metavar="FORMAT", help=", ".join(FORMATS)
-    )
+    names = [entry.name for entry in FORMATS]
+    parser.add_argument("tracks", nargs="+", metavar="TRACKS", help="track files (.npz) or samples (.pointvid.tar)")
+    parser.add_argument("--format", nargs="+", required=True, choices=names, metavar="FORMAT", help=", ".join(names))
     parser.add_argument("--out", metavar="DIR", help="folder for the results (default: beside TRACKS)")
     parser.add_argument(
         "--hidden", action="store_true", help="3D files: keep points where they are hidden or off screen"
     )
     parser.add_argument(
-        "--points", type=int, default=64, metavar="N", help="json, nuke, after_effects: how many paths (default: 64)"
+        "--points",
+        type=whole(1, 10**6),
+        default=64,
+        metavar="N",
+        help="json, nuke, after_effects: how many paths (default: 64)",
     )
-    parser.add_argument("--frames", type=int, metavar="N", help="json: stretch the motion to so many frames")
+    parser.add_argument(
+        "--frames", type=whole(1, 10_000), metavar="N", help="json: stretch the motion to so many frames"
+    )
     parser.add_argument(
         "--size", type=size, metavar="WxH", help="json, nuke, after_effects: scale positions to a picture of this size"
     )
-    parser.add_argument("--first-frame", type=int, default=1, metavar="N", help="nuke: number of frame 1 (default: 1)")
+    parser.add_argument(
+        "--first-frame",
+        type=whole(-(10**6), 10**7),
+        default=1,
+        metavar="N",
+        help="nuke: number of frame 1 (default: 1)",
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -56,59 +61,38 @@ def run(args: argparse.Namespace) -> None:
     from .inputs import read_tracks
     from .terminal import Bars
 
-    tracks, video = read_tracks(args.tracks)
-    source = Path(args.tracks)
-    stem = source.name.split(".")[0]
-    folder = Path(args.out) if args.out else source.parent
+    planned = _plan([Path(name) for name in args.tracks], args.format, args.out)
+    options = {name: getattr(args, name) for name in ("hidden", "points", "frames", "size", "first_frame")}
     with Bars() as progress:
-        for name in args.format:
-            path = folder / NAMES.get(name, f"{{}}.{name}").format(stem)
-            _writer(name, args)(tracks, path, video, progress)
-            print(path)
+        for source, written in planned.items():
+            tracks, video = read_tracks(str(source))
+            for name, path in written:
+                found = {"video": video, "title": source.name, "progress": progress}
+                format_named(name).write(tracks, path, **options, **found)
+                print(path)
 
 
-def _writer(name: str, args: argparse.Namespace) -> Callable:
-    """A function (tracks, path, video, progress) for one format."""
-    if name == "glb":
-        from ..export.glb import write_glb
+def _plan(sources: list[Path], formats: list[str], out: str | None) -> dict[Path, list[tuple[str, Path]]]:
+    """Which file is written from which: {source: [(format, path)]}.
 
-        return lambda tracks, path, video, progress: write_glb(tracks, path, args.hidden, progress)
-    if name == "ply":
-        from ..export.ply import write_ply_sequence
+    Raises:
+        PointVidError: two of them have one name, or a result has that of a source.
+    """
+    from ..errors import PointVidError
+    from .inputs import stem
 
-        return lambda tracks, path, video, progress: write_ply_sequence(tracks, path, args.hidden, progress)
-    if name.startswith("usd"):
-        from ..export.usd import write_usd
-
-        return lambda tracks, path, video, progress: write_usd(tracks, path, None, args.hidden, progress)
-    if name == "csv":
-        from ..export.csv import write_csv
-
-        return lambda tracks, path, video, progress: write_csv(tracks, path, progress)
-    if name == "json":
-        from ..export.coordinates import write_coordinate_json
-
-        return lambda tracks, path, video, progress: write_coordinate_json(
-            tracks, path, args.frames, args.points, args.size
-        )
-    if name == "html":
-        from ..export.html import write_html
-
-        return lambda tracks, path, video, progress: write_html(
-            tracks, path, video, title=Path(args.tracks).name, progress=progress
-        )
-    if name == "blender":
-        from ..export.blender import write_blender
-
-        return lambda tracks, path, video, progress: write_blender(tracks, path, args.hidden)
-    if name == "nuke":
-        from ..export.nuke import write_nuke
-
-        return lambda tracks, path, video, progress: write_nuke(tracks, path, args.points, args.size, args.first_frame)
-    if name == "after_effects":
-        from ..export.after_effects import write_after_effects
-
-        return lambda tracks, path, video, progress: write_after_effects(tracks, path, args.points, args.size)
-    from ..files.track_file import save_tracks
-
-    return lambda tracks, path, video, progress: save_tracks(tracks, path)
+    planned: dict[Path, list[tuple[str, Path]]] = {}
+    owner = {source.absolute(): source for source in sources}
+    for source in dict.fromkeys(sources):
+        planned[source] = []
+        for name in dict.fromkeys(formats):
+            path = (Path(out) if out else source.parent) / format_named(name).path(stem(source))
+            other = owner.setdefault(path.absolute(), source)
+            if other != source or path.absolute() == source.absolute():
+                raise PointVidError(
+                    f"{source} as {name} would be written over {path}, which is "
+                    f"{'the input itself' if path.absolute() == other.absolute() else f'already that of {other}'}; "
+                    "say another --out"
+                )
+            planned[source].append((name, path))
+    return planned

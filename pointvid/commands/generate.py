@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .arguments import add_out, pair, share, size
+from .arguments import LARGEST_SEED, add_out, number, pair, share, size, whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,8 +24,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--negative-prompt", default="", help="what should not be seen")
     parser.add_argument("--image", type=Path, help="the first frame; not needed for text-to-video bases")
     add_out(parser)
-    parser.add_argument("--steps", type=int, help="of sampling (default: what the model recommends)")
-    parser.add_argument("--guidance", type=float, help="how strongly the prompt counts (default: the model's)")
+    parser.add_argument("--steps", type=whole(1, 100_000), help="of sampling (default: what the model recommends)")
+    parser.add_argument(
+        "--guidance", type=number(-1000, 1000), help="how strongly the prompt counts (default: the model's)"
+    )
     parser.add_argument(
         "--inner-guidance",
         type=pair,
@@ -38,9 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="0 to 1: of the points' bending, how much every late step aims to take away (0.5 is a start)",
     )
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=whole(0, LARGEST_SEED), default=0)
     parser.add_argument("--size", type=size, metavar="WxH", help="default: what the model was trained at")
-    parser.add_argument("--frames", type=int, help="default: what the model was trained at")
+    parser.add_argument("--frames", type=whole(1, 10_000), help="default: what the model was trained at")
     parser.add_argument("--device", help="cuda, mps or cpu (default: cuda where there is one)")
 
 
@@ -80,26 +82,34 @@ def generate_and_write(
 
     from ..diffusion.generator import Generator
     from ..errors import PointVidError
+    from ..files.readable import reason
     from ..files.video import VideoFile, write_video
     from ..metrics.agreement import generation_figures
     from .results import write_results
     from .terminal import Bars
 
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError, ValueError) as error:  # whatever torch was built without
+        raise PointVidError(
+            f"--device is {device!r}, which cannot be used here ({reason(error)}); expected cpu, or a GPU that is there"
+        ) from error
     with Bars() as bars:
         generator = Generator.load(checkpoint_file, device)
         plan = generator.plan([prompt], None if image is None else [image], **options)
         (result,) = generator.run(plan, bars)
-        write_video(out / "video.mp4", result.video, result.point_map.fps)
-        count = int(result.point_map.mask.sum())
+        found = result.points()
+        write_video(out / "video.mp4", result.video, found.fps)
+        count = int(found.mask.sum())
         if not count:
             raise PointVidError(
                 f"{checkpoint_file.name} generated no foreground points (stage {generator.info.stage}), only "
                 f"{out / 'video.mp4'} was written; expected a checkpoint trained through stage 1"
             )
-        cloud = result.point_map.to_tracks(result.video[0])
-        tracks = result.point_map.to_tracks(result.video[0], stride=max(1, result.video.shape[1] // 32))
-        figures = generation_figures(result.video, result.point_map).as_dict()
+        cloud = found.to_tracks(result.video[0])
+        tracks = found.to_tracks(result.video[0], stride=max(1, result.video.shape[1] // 32))
+        figures = generation_figures(result.video, found).as_dict()
         report = {"prompt": prompt, "seed": options["seed"], "steps": plan.steps, "points": count}
         with VideoFile(out / "video.mp4") as video:
             write_results(out, video, tracks, cloud, {**report, "generation": figures}, bars)
@@ -109,14 +119,8 @@ def generate_and_write(
 
 def read_image(path: Path) -> Tensor:
     """A picture file as uint8 [H, W, 3]."""
-    import numpy as np
     import torch
-    from PIL import Image
 
-    from ..errors import PointVidError
+    from ..files.pictures import read_picture
 
-    try:
-        with Image.open(path) as image:
-            return torch.from_numpy(np.array(image.convert("RGB")))
-    except OSError as error:
-        raise PointVidError(f"image {path}: {error.strerror or 'cannot be read'}, expected a picture file") from error
+    return torch.from_numpy(read_picture(path, f"image {path}"))

@@ -10,6 +10,7 @@ from pathlib import Path
 from torch import Tensor
 
 from ..errors import PointVidError
+from ..files.npz import npz_names
 from ..files.sample import read_sample
 from ..files.tapvid3d import read_tapvid3d, read_tapvid3d_video
 from ..files.track_file import load_tracks
@@ -17,6 +18,9 @@ from ..files.video import read_clip
 from ..point_map import PointMap
 from ..progress import Progress
 from ..tracks import PointTracks
+
+SUFFIXES = (".pointvid.tar", ".tar", ".npz")
+"""How names of what holds tracks end."""
 
 GRID = 48
 """Points a side that a video is followed by to be measured."""
@@ -54,6 +58,14 @@ def read_tracks(path: str) -> tuple[PointTracks, Tensor | None]:
     raise PointVidError(f"{path} ends in {suffix or 'nothing'}, expected tracks (.npz) or a sample (.pointvid.tar)")
 
 
+def stem(path: Path) -> str:
+    """A file's name without what tells its kind: `clip.v2.npz` is `clip.v2`, `.tracks.npz` is `.tracks`."""
+    for suffix in SUFFIXES:
+        if path.name.lower().endswith(suffix) and len(path.name) > len(suffix):
+            return path.name[: -len(suffix)]
+    return path.name
+
+
 def read_points(path: str, video: str | None, progress: Progress) -> Measurable:
     """Read a track file (also TAPVid-3D's), a sample or a video.
 
@@ -89,7 +101,4 @@ def read_points(path: str, video: str | None, progress: Progress) -> Measurable:
 
 def _is_tapvid3d(path: str) -> bool:
     """Whether an npz holds TAPVid-3D's arrays; what is no npz at all is for the reader of track files to refuse."""
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return "tracks_XYZ.npy" in archive.namelist()
+    return Path(path).is_file() and zipfile.is_zipfile(path) and "tracks_XYZ" in npz_names(Path(path), "tracks file")

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .arguments import share
+
 if TYPE_CHECKING:
     from ..segmenters.base import Segmenter
 
@@ -25,7 +27,7 @@ def add_objects(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--box-threshold",
-        type=float,
+        type=share,
         default=0.35,
         metavar="SCORE",
         help="drop boxes below this score (default: 0.35; lower finds more)",

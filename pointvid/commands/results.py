@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import torch
@@ -12,7 +13,7 @@ from .. import __version__
 from ..export.glb import write_glb
 from ..export.html import write_html
 from ..export.ply import write_ply_sequence
-from ..files.atomic import atomic_path
+from ..files.atomic import atomic_folder, atomic_path
 from ..files.track_file import save_tracks
 from ..files.video import VideoFile, write_video
 from ..progress import Progress
@@ -21,12 +22,13 @@ from ..render.overlay import Frames
 from ..tracks import PointTracks
 
 TRAIL = 8
+RESULTS = ("tracks.npz", "overlay.mp4", "tracks.glb", "ply", "preview.html", "preview.png", "report.json")
 
 
 def write_results(
     out: Path, video: VideoFile, tracks: PointTracks, cloud: PointTracks, report: dict, progress: Progress
 ) -> list[Path]:
-    """Write everything about a tracked clip.
+    """Write everything about a tracked clip: all of the files or, where one cannot be written, none.
 
     Args:
         out: the folder.
@@ -38,17 +40,16 @@ def write_results(
     Returns:
         The paths written.
     """
-    out = Path(out)
-    written = [save_tracks(tracks, out / "tracks.npz")]
-    overlay = overlay_frames(video, tracks, trail=TRAIL, progress=progress)
-    write_video(out / "overlay.mp4", overlay, tracks.fps)
-    write_glb(cloud, out / "tracks.glb", progress=progress)
-    write_ply_sequence(cloud, out / "ply", progress=progress)
-    write_html(cloud, out / "preview.html", video, title=Path(video.name).name, progress=progress)
-    write_preview(out / "preview.png", video, tracks, cloud)
-    written += [out / name for name in ("overlay.mp4", "tracks.glb", "ply", "preview.html", "preview.png")]
-    write_report(out / "report.json", report, written)
-    return [*written, out / "report.json"]
+    with atomic_folder(out, "|".join(map(re.escape, RESULTS))) as folder:
+        save_tracks(tracks, folder / "tracks.npz")
+        overlay = overlay_frames(video, tracks, trail=TRAIL, progress=progress)
+        write_video(folder / "overlay.mp4", overlay, tracks.fps)
+        write_glb(cloud, folder / "tracks.glb", progress=progress)
+        write_ply_sequence(cloud, folder / "ply", progress=progress)
+        write_html(cloud, folder / "preview.html", video, title=Path(video.name).name, progress=progress)
+        write_preview(folder / "preview.png", video, tracks, cloud)
+        write_report(folder / "report.json", report, [folder / name for name in RESULTS[:-1]])
+    return [Path(out) / name for name in RESULTS]
 
 
 def write_preview(path: Path, video: Frames, tracks: PointTracks, cloud: PointTracks) -> None:

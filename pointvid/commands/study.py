@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .arguments import size
+from .arguments import LARGEST_SEED, MOST_FRAMES, number, size, whole
 
 HELP = "compare videos with people: make a page of blind pairs, serve it, score the answers"
 DETAILS = """Ask people which of two videos looks more physical: the paper's five questions (Appendix D).
@@ -33,18 +33,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--title", default="Video comparison", help="shown to raters; names of methods do not belong here"
     )
     make.add_argument("--against", metavar="NAME", help="only pairs with this method (default: each with each)")
-    make.add_argument("--limit", type=int, metavar="N", help="so many file names at most, drawn at random")
-    make.add_argument("--seed", type=int, default=0, metavar="N", help="of the drawing (default: 0)")
+    make.add_argument("--limit", type=whole(1, 10**6), metavar="N", help="so many file names at most, drawn at random")
+    make.add_argument("--seed", type=whole(0, LARGEST_SEED), default=0, metavar="N", help="of the drawing (default: 0)")
     make.add_argument("--common", action="store_true", help="take the videos that all methods have, leave the others")
     make.add_argument("--size", type=size, metavar="WxH", help="scale and crop all clips to this size")
-    make.add_argument("--frames", type=int, metavar="N", help="only the first N frames of each")
-    make.add_argument("--fps", type=float, metavar="N", help="play all at this rate")
+    make.add_argument("--frames", type=whole(1, MOST_FRAMES), metavar="N", help="only the first N frames of each")
+    make.add_argument("--fps", type=number(0.1, 1000), metavar="N", help="play all at this rate")
     serve = actions.add_parser("serve", help="give out the page and collect answers in answers.csv")
     serve.add_argument("study", metavar="STUDY", help="the study's folder")
     serve.add_argument(
         "--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1, this machine only)"
     )
-    serve.add_argument("--port", type=int, default=8000, help="0 takes a free one (default: 8000)")
+    serve.add_argument(
+        "--name",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="another name by which raters reach this machine, as study.example.org behind a proxy",
+    )
+    serve.add_argument("--port", type=whole(0, 65535), default=8000, help="0 takes a free one (default: 8000)")
     score = actions.add_parser("score", help="what the answers say")
     score.add_argument("study", metavar="STUDY", help="the study's folder")
     score.add_argument("answers", nargs="*", metavar="CSV", help="raters' downloads (default: the study's answers.csv)")
@@ -57,14 +64,10 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _make(args: argparse.Namespace) -> None:
-    from ..errors import PointVidError
     from ..study.make import make_study
     from ..study.plan import KEY, PAGE, find_videos, named_folders, plan_study
     from .terminal import Bars
 
-    for name in ("limit", "frames", "fps"):
-        if getattr(args, name) is not None and not getattr(args, name) > 0:
-            raise PointVidError(f"study: --{name} is {getattr(args, name)}, expected more than 0")
     folders = named_folders(args.folders)
     videos = find_videos(folders, args.common)
     study = plan_study(
@@ -81,7 +84,7 @@ def _serve(args: argparse.Namespace) -> None:
     from ..study.plan import ANSWERS
     from ..study.server import make_server
 
-    with make_server(Path(args.study), args.host, args.port) as server:
+    with make_server(Path(args.study), args.host, args.port, args.name) as server:
         host, port = server.server_address[:2]
         print(f"http://{host}:{port}/  (answers go to {Path(args.study) / ANSWERS}; stop with Ctrl+C)", flush=True)
         server.serve_forever()

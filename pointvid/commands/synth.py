@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import PointVidError
-from .arguments import add_out, size
+from .arguments import LARGEST_SEED, MOST_FPS, add_out, number, size, whole
 
 if TYPE_CHECKING:
     from ..synthetic.clip import SyntheticClip
@@ -30,12 +30,17 @@ EXAMPLES = ("pointvid synth --out clips --count 10", "pointvid synth --out clips
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add_out(parser)
-    parser.add_argument("--count", type=int, default=1, metavar="N", help="how many clips (default: 1)")
-    parser.add_argument("--seed", type=int, default=0, help="the first clip's seed; the others follow (default: 0)")
+    parser.add_argument("--count", type=whole(1, 10**9), default=1, metavar="N", help="how many clips (default: 1)")
+    parser.add_argument(
+        "--seed",
+        type=whole(0, LARGEST_SEED // 2),
+        default=0,
+        help="the first clip's seed; the others follow (default: 0)",
+    )
     parser.add_argument("--split", choices=("train", "val", "test"), default="train", help="default: train")
     parser.add_argument("--scene", metavar="NAME", help="one kind of scene (default: the seed chooses)")
-    parser.add_argument("--frames", type=int, default=16, metavar="N", help="default: 16")
-    parser.add_argument("--fps", type=float, default=24.0, help="frames a second (default: 24)")
+    parser.add_argument("--frames", type=whole(1, 10_000), default=16, metavar="N", help="default: 16")
+    parser.add_argument("--fps", type=number(0.1, MOST_FPS), default=24.0, help="frames a second (default: 24)")
     parser.add_argument("--size", type=size, default=(256, 448), metavar="WxH", help="default: 448x256")
 
 
@@ -53,8 +58,6 @@ def run(args: argparse.Namespace) -> None:
         raise PointVidError(
             'synthetic clips need MuJoCo, which is not installed; run: pip install "comfyui-pointvid[synthetic]"'
         ) from error
-    if args.count < 1:
-        raise PointVidError(f"--count is {args.count}, expected 1 or more")
     with ClipGenerator(args.size) as generator, Bars() as progress:
         for done, seed in enumerate(range(args.seed, args.seed + args.count), 1):
             clip = generator(seed, args.split, args.frames, args.fps, args.scene)
@@ -68,19 +71,12 @@ def _write_clip(folder: Path, clip: SyntheticClip) -> None:
     import numpy as np
     from PIL import Image
 
-    from ..files.atomic import atomic_path
+    from ..files.atomic import atomic_folder
     from ..files.track_file import save_tracks
     from ..files.video import write_video
     from .results import write_preview
 
     tracks = clip.tracks(clip.mask.nonzero().flip(-1))
-    write_video(folder / "clip.mp4", clip.video, clip.fps, crf=12)
-    with atomic_path(folder / "depth.npz") as temporary:
-        np.savez_compressed(temporary, depth=clip.depth.numpy())
-    with atomic_path(folder / "mask.png") as temporary:
-        Image.fromarray(clip.mask.numpy()).save(temporary)
-    save_tracks(tracks, folder / "tracks.npz")
-    write_preview(folder / "preview.png", clip.video, tracks, tracks)
     facts = {
         "caption": clip.caption,
         "labels": clip.labels,
@@ -91,5 +87,10 @@ def _write_clip(folder: Path, clip: SyntheticClip) -> None:
         "camera": clip.camera.intrinsics,
         "objects": clip.object_names,
     }
-    with atomic_path(folder / "clip.json") as temporary:
-        temporary.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    with atomic_folder(folder, r"clip\.mp4|depth\.npz|mask\.png|tracks\.npz|preview\.png|clip\.json") as temporary:
+        write_video(temporary / "clip.mp4", clip.video, clip.fps, crf=12)
+        np.savez_compressed(temporary / "depth.npz", depth=clip.depth.numpy())
+        Image.fromarray(clip.mask.numpy()).save(temporary / "mask.png")
+        save_tracks(tracks, temporary / "tracks.npz")
+        write_preview(temporary / "preview.png", clip.video, tracks, tracks)
+        (temporary / "clip.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")

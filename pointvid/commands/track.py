@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from .arguments import add_out, add_tracking, field_of_view, frame_count, intrinsics, size
+from .arguments import add_out, add_tracking, field_of_view, frame_count, intrinsics, number, size
 from .objects import add_objects
 
 HELP = "track a video in 3D and write the results"
@@ -62,7 +62,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--size", type=size, metavar="WxH", help="scale and crop the clip to this size (default: as it is)"
     )
-    parser.add_argument("--start", type=float, default=0.0, metavar="SECONDS", help="where to begin (default: 0)")
+    parser.add_argument(
+        "--start", type=number(0, 1e7), default=0.0, metavar="SECONDS", help="where to begin (default: 0)"
+    )
     camera = parser.add_mutually_exclusive_group()
     camera.add_argument(
         "--camera",

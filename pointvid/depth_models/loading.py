@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from os import PathLike
 from pathlib import Path
 
 import torch
 
 from ..errors import PointVidError
+from ..weights.folder import download_command
+from ..weights.pretrained import load_pretrained, load_processor, read_config
 from .depth_pro import DepthPro
 from .transformers_depth import KINDS, TransformersDepth
 from .zoedepth import ZoeDepth
@@ -16,6 +17,10 @@ from .zoedepth import ZoeDepth
 FOLDER = "depth_models"
 """Where depth models lie in the models folder."""
 
+SOURCE = (
+    "the folder of a depth model with config.json, preprocessor_config.json and model.safetensors; "
+    f"{download_command('zoedepth')} fetches the paper's"
+)
 _CLASSES = {"zoedepth": ZoeDepth, "depth_pro": DepthPro}
 _METRIC = ("zoedepth", "depth_pro", "glpn")
 _DISPARITY = ("dpt",)
@@ -40,43 +45,12 @@ def load_depth_model(
     Raises:
         PointVidError: no such folder, no depth model in it, missing weights, or a kind that the config does not tell.
     """
-    from transformers import AutoImageProcessor, AutoModelForDepthEstimation
-
-    folder = Path(folder)
-    config = _config(folder)
-    kind = _kind(config, kind, folder.name)
-    try:
-        processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
-        net, info = AutoModelForDepthEstimation.from_pretrained(folder, local_files_only=True, output_loading_info=True)
-    except Exception as error:  # the library checks configs, processors and weights each with errors of its own
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise PointVidError(
-            f"{folder.name}: no depth model can be loaded ({reason}), expected a folder of the transformers library "
-            "with config.json, preprocessor_config.json and model.safetensors"
-        ) from error
-    wrong = sorted(map(str, (*info["missing_keys"], *info["mismatched_keys"])))
-    if wrong:
-        raise PointVidError(
-            f"{folder.name}: {len(wrong)} weights are missing or of another shape: {', '.join(wrong[:3])}; "
-            "download the model again"
-        )
-    make = _CLASSES.get(config["model_type"], TransformersDepth)
-    return make(net.float().eval(), processor, kind, chunk, device, near, far)
-
-
-def _config(folder: Path) -> dict:
-    file = folder / "config.json"
-    if not file.is_file():
-        raise PointVidError(
-            f"{folder} has no config.json, expected the folder of a depth model; "
-            "`pointvid download zoedepth` fetches the paper's"
-        )
-    try:
-        config = json.loads(file.read_text(encoding="utf-8"))
-        config["model_type"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise PointVidError(f"{file} names no model_type, expected the config of a depth model") from error
-    return config
+    config = read_config(folder, SOURCE)
+    kind = _kind(config, kind, Path(folder).name)
+    processor = load_processor("AutoImageProcessor", folder, SOURCE)
+    net = load_pretrained("AutoModelForDepthEstimation", folder, SOURCE)
+    make = _CLASSES.get(str(config.get("model_type")), TransformersDepth)
+    return make(net, processor, kind, chunk, device, near, far)
 
 
 def _kind(config: dict, kind: str, name: str) -> str:
@@ -84,7 +58,7 @@ def _kind(config: dict, kind: str, name: str) -> str:
         return kind
     if kind != "auto":
         raise PointVidError(f"kind is {kind!r}, expected auto, {' or '.join(KINDS)}")
-    model = config["model_type"]
+    model = config.get("model_type")
     if model in _METRIC:
         return "metric"
     if model in _DISPARITY:

@@ -10,15 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from .. import __version__
 from ..errors import PointVidError
 from ..files.atomic import atomic_path
+from ..files.document import Number, Whole, check_shape, parse_document
+from ..files.readable import readable, reason
 from ..files.revision import git_revision
 from ..points.point_range import PointRange
+from ..tracks import MOST_FPS
 from ..weights.check import check_shapes
 from .bases import base_model, base_models
 from .bases.base import Sampling
@@ -37,6 +40,33 @@ PART_PREFIXES = {
 _KEY = "pointvid."
 _OPTIONAL = {"latent", "sampling"}
 _NETWORK = "network"
+_SHAPE = {
+    "base": str,
+    "resolution": (Whole(8, 16384), Whole(8, 16384)),
+    "frames": Whole(1, 10_000),
+    "fps": Number(0, MOST_FPS, above=True),
+    "stage": str,
+    "step": Whole(0),
+    "configs": {str: dict},
+    "training": dict,
+    "version": str,
+    "revision": str,
+    "config": dict,
+    "schedule": {
+        "num_train_timesteps?": Whole(1, 100_000),
+        "steps_offset?": Whole(0, 100_000),
+        "beta_start?": Number(0, 1),
+        "beta_end?": Number(0, 1),
+        "shift?": Number(0, 1e6),
+        "uniform_share?": Number(0, 1),
+        "rescale_betas_zero_snr?": bool,
+        "set_alpha_to_one?": bool,
+    },
+    "point_range": dict,
+    "latent?": {"channels": Whole(1, 4096), "strides": [Whole(1, 4096)], "multiple?": [Whole(1, 16384)]},
+    "sampling?": {"steps?": Whole(1, 100_000), "guidance?": float, "sampler?": str, "scheduler?": str},
+}
+"""Of the metadata of format 1; the base and its config are checked by their own classes."""
 _PICKLES = (".ckpt", ".pt", ".pth", ".bin", ".pkl")
 
 
@@ -71,8 +101,8 @@ class CheckpointInfo:
     training: dict[str, Any] = field(default_factory=dict)
     version: str = __version__
     revision: str = field(default_factory=git_revision)
-    latent: LatentSpace | None = None
-    sampling: Sampling | None = None
+    latent: LatentSpace = None  # type: ignore[assignment]  # never None once it is made
+    sampling: Sampling = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
         adapter = base_model(self.base)
@@ -129,8 +159,10 @@ class CheckpointInfo:
             raise PointVidError(
                 f"{name}: metadata lacks {missing}, has unknown {unknown}; update pointvid or convert again"
             )
-        try:
-            values = {key: json.loads(value) for key, value in found.items()}
+        wanted = "what pointvid wrote"
+        values = {key: parse_document(value, f"{name}: metadata {key}", wanted) for key, value in found.items()}
+        check_shape(values, _SHAPE, f"{name}: metadata", wanted)
+        with readable(f"{name}: metadata", wanted):
             adapter = base_model(values["base"])
             values["config"] = adapter.config_type.from_dict(values["config"])
             values["process"] = process_from_diffusers(values.pop("schedule"))
@@ -142,10 +174,7 @@ class CheckpointInfo:
                 values["latent"] = replace(latent, rgb_factors=tuple(tuple(row) for row in rows))
             if "sampling" in values:
                 values["sampling"] = Sampling(**values["sampling"])
-            height, width = values["resolution"]
-        except (AttributeError, TypeError, ValueError) as error:
-            raise PointVidError(f"{name}: metadata cannot be read ({error}), expected what pointvid wrote") from error
-        return cls(**{**values, "resolution": (int(height), int(width))})
+            return cls(**{**values, "resolution": tuple(values["resolution"])})
 
 
 @dataclass(frozen=True, eq=False)
@@ -255,10 +284,14 @@ def _opened(path: str | PathLike, read: Callable[[Any], Any]) -> Any:
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             return read(file)
-    except SafetensorError as error:
+    except PointVidError:
+        raise
+    except Exception as error:  # safetensors' own, or of a tensor that the memory does not hold
         with path.open("rb") as file:
             pickled = file.read(2) in (b"PK", b"\x80\x02")
-        what = "is a pickle, which can run code when loaded" if pickled else f"is damaged or truncated ({error})"
+        what = (
+            "is a pickle, which can run code when loaded" if pickled else f"is damaged or truncated ({reason(error)})"
+        )
         raise PointVidError(
             f"{path.name}: {what}; expected a .safetensors file, download or convert it again"
         ) from error

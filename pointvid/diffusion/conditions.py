@@ -47,7 +47,7 @@ class Known:
     """What of the joint latent is given, not generated: a first frame, a half.
 
     Attributes:
-        mask: bool, broadcastable to [B,2C,T',h,w]: true where it is given.
+        mask: bool, broadcastable to [B,2C,T',h,w]: true where it is given. Of one frame it means all frames.
         values: clean latents, broadcastable alike; what they say elsewhere does not matter.
     """
 

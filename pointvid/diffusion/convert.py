@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from os import PathLike
 from pathlib import Path
 
 import torch
 
 from ..errors import PointVidError
+from ..files.atomic import atomic_folder
 from ..points.point_range import PointRange
 from ..progress import Progress, silent
 from .bases import BASES, base_model, base_models
@@ -37,7 +37,7 @@ def from_published(
         resolution, frames, fps: what it will be trained at; None: what PointVid trains this base at.
         point_range: None: depths from 0.1 to 100; training fits it to its data.
     Raises:
-        PointVidError: it is no base's folder, or something is missing or not what it should be.
+        PointVidError: it is no base's folder, something is missing or not what it should be, or it makes no such clips.
     """
     folder = Path(folder)
     adapter = next((adapter for adapter in base_models() if adapter.reads(folder)), None)
@@ -56,6 +56,7 @@ def from_published(
         point_range=point_range or PointRange(0.1, 100.0),
         configs=found.configs,
     )
+    info.latent.check_clip(info.frames, *info.resolution)
     return Checkpoint(info, adapter.expand(found.weights, found.config), found.parts)
 
 
@@ -70,12 +71,5 @@ def to_published(checkpoint: Checkpoint, folder: str | PathLike) -> None:
     folder = Path(folder)
     if folder.exists():
         raise PointVidError(f"{folder} is there already, expected a new folder's name")
-    temporary = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(temporary, ignore_errors=True)
-    try:
+    with atomic_folder(folder) as temporary:
         base_model(checkpoint.info.base).write_folder(checkpoint, temporary)
-        temporary.rename(folder)
-    except OSError as error:
-        raise PointVidError(f"cannot write {folder}: {error.strerror or error}; choose another one") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)

@@ -28,21 +28,26 @@ class Encoders(Protocol):
 
     def networks(self) -> dict[str, nn.Module]:
         """Those that read prompts and pictures, by the name of their part in a checkpoint."""
+        ...
 
     def prepare(self, prompts: Sequence[str], images: Tensor | None = None) -> dict[str, Tensor]:
         """Prompts, and first frames uint8 [B,H,W,3], as tensors [B,...] that `encode` takes; no network is run.
 
         Without images, what it gives is the text's alone.
         """
+        ...
 
     def encode(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """What `prepare` gave, run through the networks: tensors [B,...] for the base's `conditions`."""
+        ...
 
     def trainable(self) -> dict[str, nn.Module]:
         """`networks`, with gradient in every layer that is used and in no other."""
+        ...
 
     def weights(self) -> dict[str, dict[str, Tensor]]:
         """State dicts of `networks` as a checkpoint holds them."""
+        ...
 
 
 def load_encoders(

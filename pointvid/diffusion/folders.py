@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from ..errors import PointVidError
 from ..files.atomic import atomic_path
+from ..weights.read import read_state_dict
+
+_WHOLE = "whole weights; download them again"
 
 
 def component_weights(folder: Path, dtype: torch.dtype | None = None) -> dict[str, Tensor]:
@@ -29,23 +32,15 @@ def component_weights(folder: Path, dtype: torch.dtype | None = None) -> dict[st
             index = folder / f"{stem}.safetensors.index{variant}.json"
             pickled = folder / f"{stem}{variant}.bin"
             if whole.is_file():
-                return _read(whole)
+                return read_state_dict(whole, _WHOLE)
             if index.is_file():
                 shards = sorted(set(read_json(index)["weight_map"].values()))
-                return {key: value for shard in shards for key, value in _read(folder / shard).items()}
+                return {
+                    key: value for shard in shards for key, value in read_state_dict(folder / shard, _WHOLE).items()
+                }
             if pickled.is_file():
-                return _read(pickled)
+                return read_state_dict(pickled, _WHOLE)
     raise PointVidError(f"{folder}: holds no weights, expected {stems[0]}.safetensors or {stems[1]}.safetensors")
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    try:
-        if path.suffix == ".bin":
-            return torch.load(path, map_location="cpu", weights_only=True)
-        return load_file(path)
-    except Exception as error:  # safetensors, zip and pickle errors have no common base
-        words = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise PointVidError(f"{path}: cannot be read ({words}), expected whole weights; download it again") from error
 
 
 def cast(weights: Mapping[str, Tensor], dtype: torch.dtype | None) -> dict[str, Tensor]:
@@ -71,7 +66,7 @@ def read_json(path: Path) -> dict[str, Any]:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise PointVidError(f"there is no {path}, expected a folder in the published layout") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise PointVidError(f"{path}: cannot be read ({error}), expected JSON") from error
 
 

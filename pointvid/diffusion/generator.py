@@ -39,6 +39,16 @@ class Generated:
     point_map: PointMap | None
     latent: Tensor
 
+    def points(self) -> PointMap:
+        """P.
+
+        Raises:
+            PointVidError: only the video was asked for.
+        """
+        if self.point_map is None:
+            raise PointVidError("only the video was generated, expected points too; generate with points=True")
+        return self.point_map
+
 
 @dataclass(frozen=True, eq=False)
 class Plan:
@@ -244,7 +254,7 @@ class Generator:
         """What a plan asks for, one wrapper around the other."""
         process, positive, negative = self.info.process, plan.positive.clips(part), plan.negative.clips(part)
         if plan.inner:
-            denoise = inner_guided(self.network, process, positive, negative, *plan.inner)
+            denoise = inner_guided(self.network, process, positive, negative, w1=plan.inner[0], w2=plan.inner[1])
         else:
             denoise = guided(self.network, process, positive, negative, plan.guidance)
 
@@ -257,7 +267,8 @@ class Generator:
             return wrapped
         codec, space = self.encoders.points, self.info.latent
         probe = fit_point_probe(codec.encode, frames=space.frames(1 if space.by_frame else 3))
-        return rigidity_guided(wrapped, process, point_decoder(probe, self.info.point_range), plan.rigidity)
+        to_points = point_decoder(probe, self.info.point_range)
+        return rigidity_guided(wrapped, process, to_points, strength=plan.rigidity)
 
     def _framed(self, images: Sequence[Tensor] | None, count: int, image_size: tuple[int, int]) -> Tensor:
         """uint8 [B,H,W,3] of that size."""

@@ -46,7 +46,7 @@ def inner_guidance(full: Tensor, without_text: Tensor, no_points: Tensor, w1: fl
 
 
 def inner_guided(
-    network: Network, process: Process, positive: Conditions, negative: Conditions, w1: float = 5.0, w2: float = 3.0
+    network: Network, process: Process, positive: Conditions, negative: Conditions, *, w1: float = 5.0, w2: float = 3.0
 ) -> Denoise:
     """`sampling.guided` with inner guidance: three forwards in one batch. Needs a model trained with point dropout."""
     conditions = Conditions.cat([positive, negative, positive])
@@ -62,6 +62,7 @@ def inner_guided(
 def rigidity_guidance(
     x0: Tensor,
     to_points: PointDecoder,
+    *,
     strength: float = 1.0,
     graph: RigidityGraph | None = None,
     k: int = 8,
@@ -100,6 +101,7 @@ def rigidity_guided(
     denoise: Denoise,
     process: Process,
     to_points: PointDecoder,
+    *,
     strength: float = 1.0,
     below: float = 700,
     graph: RigidityGraph | None = None,
@@ -111,7 +113,7 @@ def rigidity_guided(
         output = denoise(x, t)
         if float(process.network_time(t).max()) >= below:
             return output
-        x0 = rigidity_guidance(process.x0_from(output, x, t), to_points, strength, graph)
+        x0 = rigidity_guidance(process.x0_from(output, x, t), to_points, strength=strength, graph=graph)
         return join(split(output)[0], split(process.output_from(x0, x, t))[1])
 
     return guided

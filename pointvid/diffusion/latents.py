@@ -64,8 +64,6 @@ class LatentSpace:
                 None if rows is None else tuple((float(r), float(g), float(b)) for r, g, b in rows),
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            if isinstance(error, PointVidError):
-                raise
             raise PointVidError(f"latent space is {values!r}, expected channels, strides, ...") from error
 
     def to_dict(self) -> dict[str, Any]:
@@ -144,6 +142,7 @@ class Codec(Protocol):
 
     def encode(self, frames: Tensor) -> Tensor:
         """[B,3,T,H,W] in [-1,1] -> [B,C,T',h,w] as the denoiser takes them, on the codec's device."""
+        ...
 
     def decode(self, latents: Tensor, *, gradient: bool = False, chunk: int = 8, progress: Progress = silent) -> Tensor:
         """[B,C,T',h,w] -> float32 [B,3,T,H,W], about [-1,1]: not clamped, in full precision also under autocast.
@@ -152,12 +151,15 @@ class Codec(Protocol):
             gradient: keep little for the backward pass, compute pieces again there.
             chunk: how much is decoded at a time: latent frames.
         """
+        ...
 
     def state(self) -> Mapping[str, Tensor]:
         """The weights that latents depend on, for a cache's name."""
+        ...
 
     def settings(self) -> str:
         """What else they depend on."""
+        ...
 
 
 class FrameCodec:
@@ -169,7 +171,7 @@ class FrameCodec:
 
     ENCODED_AT_ONCE = 64
 
-    def __init__(self, model: nn.Module):
+    def __init__(self, model: Any):
         self.model = model
 
     def encode(self, frames: Tensor) -> Tensor:
@@ -209,6 +211,8 @@ class FrameCodec:
 
     @staticmethod
     def _flat(clips: Tensor) -> Tensor:
+        if clips.shape[2] == 1:
+            return clips[:, :, 0]  # with the strides of images, which decide between kernels of other last bits
         return clips.transpose(1, 2).flatten(0, 1)
 
     @staticmethod

@@ -73,9 +73,10 @@ class Process(ABC):
     def step_at(self, share: float, steps: int) -> int:
         """Index of the first of `levels(steps)` to take from where `level_at(share)` is."""
 
-    @abstractmethod
     def snr(self, t: Level) -> Tensor:
         """Signal to noise ratio, (signal / spread)^2, float32."""
+        known = self.signal_share(t)
+        return known / (1 - known)
 
     @abstractmethod
     def signal_share(self, t: Level) -> Tensor:
@@ -133,11 +134,8 @@ class Process(ABC):
     def _law(self, t: Level, like: Tensor) -> tuple[Tensor, Tensor, Any, Any, Any]:
         """Signal, spread, a, b of the module, and a signal - b spread; exact where it is 1 by identity."""
         signal, spread = self.coefficients(t, like)
-        if self.prediction == "epsilon":
-            return signal, spread, 1, 0, signal
-        if self.prediction == "v":
-            return signal, spread, signal, -spread, 1
-        return signal, spread, 1, -1, 1
+        laws = {"epsilon": (1, 0, signal), "v": (signal, -spread, 1), "flow": (1, -1, 1)}
+        return signal, spread, *laws[self.prediction]
 
 
 @dataclass(frozen=True)
@@ -168,11 +166,8 @@ class Diffusion(Process):
     num_train_timesteps: int = 1000
 
     def __post_init__(self) -> None:
-        for name, allowed in (
-            ("prediction_type", ("v_prediction", "epsilon")),
-            ("beta_schedule", get_args(BetaSchedule)),
-            ("timestep_spacing", get_args(Spacing)),
-        ):
+        choices = {"beta_schedule": get_args(BetaSchedule), "timestep_spacing": get_args(Spacing)}
+        for name, allowed in ({"prediction_type": ("v_prediction", "epsilon")} | choices).items():
             if getattr(self, name) not in allowed:
                 raise PointVidError(f"schedule: {name} is {getattr(self, name)!r}, expected one of {allowed}")
         if self.zero_terminal_snr and self.prediction_type == "epsilon":
@@ -290,11 +285,6 @@ class Diffusion(Process):
             alpha = torch.lerp(alpha, table[(below + 1).clamp(max=len(table) - 1)], (t - below).clamp(0, 1).float())
         return torch.where(t < 0, end, alpha)
 
-    def snr(self, t: Level) -> Tensor:
-        """abar / (1 - abar)."""
-        alpha = self.signal_share(t)
-        return alpha / (1 - alpha)
-
     def network_time(self, t: Level) -> Level:
         """The step itself."""
         return t
@@ -318,8 +308,7 @@ class Flow(Process):
     def __post_init__(self) -> None:
         if not 0 < self.shift < math.inf or not 0 <= self.uniform_share <= 1:
             raise PointVidError(
-                f"flow: shift is {self.shift}, uniform_share is {self.uniform_share}; expected shift above 0, a share "
-                "from 0 to 1"
+                f"flow: shift is {self.shift}, expected above 0; uniform_share {self.uniform_share}, expected 0 to 1"
             )
 
     @classmethod
@@ -331,9 +320,9 @@ class Flow(Process):
         """
         if config.get("use_dynamic_shifting", False):
             raise PointVidError("schedule: use_dynamic_shifting is on, expected a flow scheduler with a fixed shift")
-        shift = config.get("flow_shift", config.get("shift", 1.0))
-        share = config.get("uniform_share", cls.uniform_share)
-        return cls(float(shift), float(share), config.get("num_train_timesteps", 1000))
+        shift = float(config.get("flow_shift", config.get("shift", 1.0)))
+        share = float(config.get("uniform_share", cls.uniform_share))
+        return cls(shift, share, config.get("num_train_timesteps", 1000))
 
     def to_diffusers(self) -> dict[str, Any]:
         """Of a FlowMatchEulerDiscreteScheduler."""

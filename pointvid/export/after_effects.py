@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..files.atomic import atomic_path
+from ..files.atomic import atomic_folder
 from ..tracks import PointTracks
 from .paths_2d import paths_2d
 
@@ -27,22 +25,17 @@ def write_after_effects(
 
     Args:
         tracks: any tracks; depth is dropped.
-        folder: track files of an earlier export in it are removed, so that no two clips mix.
+        folder: appears whole; track files of an earlier export in it are replaced, so that no two clips mix.
         max_tracks: at most this many, spread over the picture; None for all.
         image_size: (H, W) of the composition, if the clip was tracked at another size: positions are scaled to it.
     Raises:
         PointVidError: no track is ever visible, or nowhere to write.
     """
-    folder = Path(folder)
     paths = paths_2d(tracks, max_tracks, image_size)
-    names = {f"track_{number:04d}.txt" for number in paths.index.tolist()}
-    for number, xy, seen in zip(paths.index.tolist(), paths.xy.swapaxes(0, 1), paths.visible.T):
-        with atomic_path(folder / f"track_{number:04d}.txt") as temporary:
+    with atomic_folder(folder, r"track_\d{4,}\.txt") as temporary:
+        for number, xy, seen in zip(paths.index.tolist(), paths.xy.swapaxes(0, 1), paths.visible.T):
             text = "\n".join(_lines(xy, seen, paths.image_size, tracks.fps))
-            temporary.write_text(text, encoding="ascii", newline="\r\n")
-    for path in folder.glob("track_*.txt"):
-        if re.fullmatch(r"track_\d{4,}\.txt", path.name) and path.name not in names:
-            path.unlink()
+            (temporary / f"track_{number:04d}.txt").write_text(text, encoding="ascii", newline="\r\n")
 
 
 def _lines(xy: NDArray, seen: NDArray, image_size: tuple[int, int], fps: float) -> list[str]:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from ..errors import PointVidError
-from ..files.atomic import atomic_path
+from ..files.atomic import atomic_folder
 from ..files.track_file import save_tracks
 from ..render.colors import track_colors
 from ..tracks import PointTracks
@@ -23,17 +23,16 @@ def write_blender(tracks: PointTracks, folder: str | os.PathLike, hidden: bool =
 
     Args:
         tracks: any tracks with at least one point.
-        folder: made if missing.
+        folder: appears whole; replaces an earlier export, and leaves what else lies in it.
         hidden: let the script show points in the frames where they are hidden, too. Blender can switch it later.
     Raises:
         PointVidError: there are no tracks, or nowhere to write.
     """
     if tracks.num_points == 0:
         raise PointVidError("tracks have 0 points, expected at least 1 to show in Blender")
-    folder = Path(folder)
     script = SCRIPT.read_text(encoding="utf-8")
     if hidden:
         script = script.replace("SHOW_HIDDEN = False", "SHOW_HIDDEN = True")
-    save_tracks(tracks.replace(color=track_colors(tracks)), folder / "tracks.npz")
-    with atomic_path(folder / "import_tracks.py") as temporary:
-        temporary.write_text(script, encoding="utf-8")
+    with atomic_folder(folder, r"tracks\.npz|import_tracks\.py") as temporary:
+        save_tracks(tracks.replace(color=track_colors(tracks)), temporary / "tracks.npz")
+        (temporary / "import_tracks.py").write_text(script, encoding="utf-8")

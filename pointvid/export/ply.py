@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import PointVidError
-from ..files.atomic import atomic_path
+from ..files.atomic import atomic_folder
 from ..progress import Progress, silent
 from ..render.colors import track_colors
 from ..tracks import PointTracks
@@ -23,37 +21,19 @@ VERTEX = np.dtype(
 PLY_TYPES = {"<f4": "float", "|u1": "uchar", "<i4": "int"}
 
 
-def write_ply(tracks: PointTracks, path: str | os.PathLike, frame: int = 0, hidden: bool = False) -> None:
-    """Write the points of one frame: x, y, z (y up, -z ahead), colour, visible (0 or 1), track (the index over N).
-
-    Args:
-        tracks: any tracks.
-        path: the file.
-        frame: which frame.
-        hidden: also write points that are hidden or off screen in that frame.
-    Raises:
-        PointVidError: no such frame, or nowhere to write.
-    """
-    if not 0 <= frame < tracks.num_frames:
-        raise PointVidError(f"frame {frame} asked for, tracks have frames 0 to {tracks.num_frames - 1}")
-    _write(path, _vertices(tracks, frame, hidden))
-
-
 def write_ply_sequence(
     tracks: PointTracks, folder: str | os.PathLike, hidden: bool = False, progress: Progress = silent
 ) -> None:
     """Write `frame_0000.ply`, ... into `folder`, as Houdini, Blender and CloudCompare read sequences.
 
-    Frames of an earlier, longer sequence in the same folder are removed, so that no two clips mix.
+    Each holds the points of a frame: x, y, z (y up, -z ahead), colour, visible (0 or 1), track (the index over N).
+
+    The folder appears whole. Frames of an earlier sequence in it are replaced, so that no two clips mix.
     """
-    folder = Path(folder)
-    for frame in range(tracks.num_frames):
-        _write(folder / f"{frame_name(frame)}.ply", _vertices(tracks, frame, hidden))
-        progress(frame + 1, tracks.num_frames, "writing PLY")
-    for path in folder.glob("frame_*.ply"):
-        match = re.fullmatch(r"frame_(\d{4,})", path.stem)
-        if match and int(match[1]) >= tracks.num_frames:
-            path.unlink()
+    with atomic_folder(folder, r"frame_\d{4,}\.ply") as temporary:
+        for frame in range(tracks.num_frames):
+            _write(temporary / f"{frame_name(frame)}.ply", _vertices(tracks, frame, hidden))
+            progress(frame + 1, tracks.num_frames, "writing PLY")
 
 
 def _vertices(tracks: PointTracks, frame: int, hidden: bool) -> np.ndarray:
@@ -70,8 +50,7 @@ def _vertices(tracks: PointTracks, frame: int, hidden: bool) -> np.ndarray:
     return vertices
 
 
-def _write(path: str | os.PathLike, vertices: np.ndarray) -> None:
+def _write(path: Path, vertices: np.ndarray) -> None:
     properties = [f"property {PLY_TYPES[kind]} {name}" for name, kind in VERTEX.descr]
     header = ["ply", "format binary_little_endian 1.0", f"element vertex {len(vertices)}", *properties, "end_header"]
-    with atomic_path(path) as temporary:
-        temporary.write_bytes("\n".join(header).encode("ascii") + b"\n" + vertices.tobytes())
+    path.write_bytes("\n".join(header).encode("ascii") + b"\n" + vertices.tobytes())

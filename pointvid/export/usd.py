@@ -76,7 +76,7 @@ def _lines(tracks: PointTracks, point_width: float | None, hidden: bool, progres
     points = np.where(np.isfinite(points), points, 0)
     if point_width is None:
         depth = -points[..., 2][visible]
-        point_width = float(np.median(depth)) / tracks.camera.fx if len(depth) else 1 / tracks.camera.fx
+        point_width = (float(np.median(depth)) if len(depth) else 1.0) / float(tracks.camera.fx)
     frames = range(tracks.num_frames)
     metres = "    metersPerUnit = 1\n" if tracks.depth_unit == "metric" else ""
     yield (

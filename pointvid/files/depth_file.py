@@ -8,14 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
 from ..camera import Camera
 from ..depth import Depth
 from ..errors import PointVidError
 from ..framing import Framing
+from .npz import npz_names, read_npz
+from .pictures import natural_order, open_picture
+from .readable import readable
 
 METRES_PER_PNG_STEP = 0.001
+FARTHEST = 1e12  # metres
 
 
 def read_depth(path: str | os.PathLike, frames: int, framing: Framing, first_frame: int = 0, every: int = 1) -> Depth:
@@ -23,8 +26,8 @@ def read_depth(path: str | os.PathLike, frames: int, framing: Framing, first_fra
 
     Args:
         path: npy, or npz with an array named `depth` (or one array only), float metres [T, H, W]; or a folder of 16-bit
-            PNGs in millimetres, one a frame, in the order of their names. An npz may name the camera in `intrinsics`
-            (fx, fy, cx, cy, pixels of the clip file).
+            PNGs in millimetres, one a frame, in the order of the numbers in their names. An npz may name the camera in
+            `intrinsics` (fx, fy, cx, cy, pixels of the clip file).
         frames: T of the clip.
         framing: the clip's: depth must have the size of the clip's file and is framed as the clip is.
         first_frame: the clip's first frame in its file. Depth holds a map for every frame of the file, or exactly
@@ -48,23 +51,20 @@ def read_depth(path: str | os.PathLike, frames: int, framing: Framing, first_fra
             f"{path}: depth is {size[0]}x{size[1]}, clip is {expected[0]}x{expected[1]} (HxW); "
             "expected the size of the clip file"
         )
-    wrong = ~(np.isfinite(depth) & (depth > 0))
+    wrong = ~((depth > 0) & (depth <= FARTHEST))
     if wrong.any():
         raise PointVidError(
             f"{path}: {wrong.sum()} of {wrong.size} depth values are NaN, infinite or not above 0, "
-            "expected metres above 0 everywhere; fill the holes first"
+            f"or beyond {FARTHEST:g}; expected metres above 0 everywhere; fill the holes first"
         )
     maps = framing.nearest(torch.from_numpy(np.array(depth, dtype=np.float32)))
-    return Depth(maps[::every], "metric", _camera(path, framing))
+    return Depth(maps[::every], "metric", None if path.is_dir() else _camera(path, framing))
 
 
 def _camera(path: Path, framing: Framing) -> Camera | None:
-    if path.is_dir() or path.suffix.lower() != ".npz":
+    if path.suffix.lower() != ".npz" or "intrinsics" not in npz_names(path, "depth file"):
         return None
-    with np.load(path, allow_pickle=False) as archive:
-        if "intrinsics" not in archive.files:
-            return None
-        values = archive["intrinsics"]
+    values = read_npz(path, "depth file", ["intrinsics"])["intrinsics"]
     if values.shape != (4,) or values.dtype.kind not in "fi":
         raise PointVidError(
             f"{path}: intrinsics is {values.dtype} {list(values.shape)}, expected (fx, fy, cx, cy) in pixels"
@@ -73,18 +73,17 @@ def _camera(path: Path, framing: Framing) -> Camera | None:
 
 
 def _read_array(path: Path) -> np.ndarray:
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-        if isinstance(array, np.lib.npyio.NpzFile):
-            with array as archive:
-                name = archive.files[0] if len(archive.files) == 1 else "depth"
-                if name not in archive.files:
-                    raise PointVidError(f"{path} holds {archive.files}, expected an array named 'depth'")
-                array = archive[name]
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise PointVidError(
-            f"{path} cannot be read as depth, expected .npz or .npy of float metres [T, H, W] or a folder of PNGs"
-        ) from error
+    if not path.is_file():
+        raise PointVidError(f"{path} is no file, expected depth as .npz, .npy or a folder of 16-bit PNGs")
+    if zipfile.is_zipfile(path):
+        names = npz_names(path, "depth file")
+        name = names[0] if len(names) == 1 else "depth"
+        if name not in names:
+            raise PointVidError(f"{path} holds {', '.join(names)[:200]}, expected an array named 'depth'")
+        array = read_npz(path, "depth file", [name])[name]
+    else:
+        with readable(str(path), "depth as .npz or .npy of float metres [T, H, W] or a folder of PNGs"):
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
     if array.ndim != 3 or array.dtype.kind != "f":
         raise PointVidError(f"{path}: depth is {array.dtype} {list(array.shape)}, expected float metres [T, H, W]")
     return array
@@ -107,17 +106,19 @@ def _first(available: int, path: Path, frames: int, first_frame: int) -> int:
 
 
 def _read_folder(folder: Path, frames: int, first_frame: int) -> np.ndarray:
-    names = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".png")
+    names = sorted((path for path in folder.iterdir() if path.suffix.lower() == ".png"), key=natural_order)
     first = _first(len(names), folder, frames, first_frame)
-    return np.stack([_read_png(path) for path in names[first : first + frames]])
+    maps = [_read_png(path) for path in names[first : first + frames]]
+    for path, depth in zip(names[first:], maps, strict=False):
+        if depth.shape != maps[0].shape:
+            (h, w), (h0, w0) = depth.shape, maps[0].shape
+            raise PointVidError(f"{path} is {h}x{w}, {names[first].name} is {h0}x{w0}; expected maps of one size")
+    return np.stack(maps)
 
 
 def _read_png(path: Path) -> np.ndarray:
-    try:
-        with Image.open(path) as image:
-            mode, steps = image.mode, np.array(image)
-    except OSError as error:
-        raise PointVidError(f"{path} cannot be read, expected a 16-bit greyscale PNG in millimetres") from error
+    with open_picture(path, expected="a 16-bit greyscale PNG in millimetres") as image:
+        mode, steps = image.mode, np.array(image)
     if not mode.startswith("I"):
         raise PointVidError(f"{path} is a PNG of mode {mode}, expected 16-bit greyscale in millimetres")
     return steps.astype(np.float32) * METRES_PER_PNG_STEP

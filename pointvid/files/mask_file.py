@@ -16,7 +16,7 @@ def read_mask(path: str | os.PathLike, framing: Framing, start: float = 0) -> Te
     """The mask of the clip's first frame.
 
     Args:
-        path: an image (PNG), or a video whose frame at `start` is taken. Foreground is where it is brighter than half;
+        path: a picture, or a video whose frame at `start` is taken. Foreground is where it is brighter than half;
             transparent pixels are background.
         framing: the clip's: the mask must have the size of the clip's file and is framed as the clip is.
         start: seconds, for a video.
@@ -25,11 +25,16 @@ def read_mask(path: str | os.PathLike, framing: Framing, start: float = 0) -> Te
     Raises:
         PointVidError: unreadable, of another size than the clip's file, or without any foreground.
     """
+    name, expected = os.fspath(path), framing.source
     with VideoFile(path) as video:
-        is_video = len(video) > 1
-    with VideoFile(path, frames=1, start=start if is_video else 0) as video:
-        pixels = video[0]
-    name, size, expected = os.fspath(path), tuple(pixels.shape[:2]), framing.source
+        at = round(start * video.fps) if len(video) > 1 else 0
+        if at >= len(video):
+            raise PointVidError(
+                f"{name}: mask has no frame at {start:g} s, it lasts {len(video) / video.fps:.2f} s; "
+                "expected a picture, or a video as long as the clip"
+            )
+        pixels = video[at]
+    size = tuple(pixels.shape[:2])
     if size != expected:
         raise PointVidError(
             f"{name}: mask is {size[0]}x{size[1]}, clip is {expected[0]}x{expected[1]} (HxW); "

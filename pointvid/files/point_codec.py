@@ -18,11 +18,17 @@ from torch import Tensor
 
 from ..errors import PointVidError
 from ..point_map import UNKNOWN
+from .readable import readable
 
 VERSION = 1
 PIXEL_STEP = 1 / 64
 LOG_DEPTH_STEP = 2e-4
 FARTHEST = 2.0**40  # pixels; beyond it differences would overflow
+MOST = 2**31  # pixels of all frames: 24 GiB of points, which a few bytes could ask for where there is no foreground
+
+MOST_PIXELS, MOST_VALUES = 2**25, 2**28
+"""Limits of a point map: 8K, and 120 frames of 1920x1080."""
+_MOST_DEFLATED = 1032  # times: more than this deflate cannot shrink anything
 
 _HEADER = struct.Struct("<8sHIIIBB")
 _MAGIC = b"PVPOINTS"
@@ -67,13 +73,22 @@ def decode_points(data: bytes, name: str = "points") -> tuple[Tensor, Tensor]:
     Raises:
         PointVidError: damaged, cut short, or of a newer version.
     """
-    try:
+    with readable(name, "PointVid's point data"):
         magic, version, frames, height, width, depth, has_objects = _HEADER.unpack_from(data)
         if magic != _MAGIC:
             raise ValueError("no point data")
         if version > VERSION:
             raise PointVidError(f"{name} has version {version}, this PointVid reads up to {VERSION}; update PointVid")
+        if not (version and frames and height and width and depth in range(1, 9) and has_objects in (0, 1)):
+            raise ValueError("its header is damaged")
+        if height * width > MOST_PIXELS or frames * height * width > MOST_VALUES:
+            raise PointVidError(
+                f"{name} claims {frames} frames of {height}x{width}; expected up to {MOST_PIXELS} pixels a frame and "
+                f"{MOST_VALUES} in all (docs/limits.md)"
+            )
         at, pixels = _HEADER.size, height * width
+        if frames * pixels > MOST:
+            raise ValueError(f"it says {frames} frames of {height}x{width}")
         bits, at = _section(data, at, -(-pixels // 8))
         inside = np.unpackbits(np.frombuffer(bits, np.uint8), count=pixels).astype(bool).reshape(height, width)
         objects = np.where(inside, UNKNOWN, 0).astype(np.int32)
@@ -83,17 +98,18 @@ def decode_points(data: bytes, name: str = "points") -> tuple[Tensor, Tensor]:
             objects = np.where(inside & (ids != 0), ids, objects).astype(np.int32)  # other writers' ids may spill over
         count = int(inside.sum())
         raw, at = _section(data, at, depth * frames * count * 3)
-    except (struct.error, zlib.error, ValueError) as error:
-        raise PointVidError(f"{name} is damaged or cut short ({error}); expected PointVid's point data") from error
-    planes = np.frombuffer(raw, np.uint8).reshape(depth, 3, frames, count)
-    u, v, log_d = _sums(_from_planes(planes))
-    column, row = _own_steps(inside)
-    values = np.empty((frames, count, 3), np.float32)
-    values[..., 0] = (u + column) * PIXEL_STEP
-    values[..., 1] = (v + row) * PIXEL_STEP
-    values[..., 2] = np.exp(log_d * LOG_DEPTH_STEP)
-    points = np.zeros((frames, height, width, 3), np.float32)
-    points[:, inside] = values
+        planes = np.frombuffer(raw, np.uint8).reshape(depth, 3, frames, count)
+        u, v, log_d = _sums(_from_planes(planes))
+        column, row = _own_steps(inside)
+        values = np.empty((frames, count, 3), np.float32)
+        with np.errstate(over="ignore"):
+            values[..., 0] = (u + column) * PIXEL_STEP
+            values[..., 1] = (v + row) * PIXEL_STEP
+            values[..., 2] = np.exp(log_d * LOG_DEPTH_STEP)
+        if not np.isfinite(values).all() or not (values[..., 2] > 0).all():
+            raise ValueError("its values are no positions")
+        points = np.zeros((frames, height, width, 3), np.float32)
+        points[:, inside] = values
     return torch.from_numpy(points), torch.from_numpy(objects)
 
 
@@ -112,7 +128,7 @@ def _differences(whole: NDArray) -> NDArray:
 def _sums(differences: NDArray) -> NDArray:
     """The inverse of `_differences`."""
     whole = differences.cumsum(2)
-    for _ in range(2):
+    for _ in range(2 if whole.size else 0):
         for t in range(1, whole.shape[1]):  # whole rows at a time: several times faster than cumsum(1)
             whole[:, t] += whole[:, t - 1]
     return whole
@@ -135,6 +151,8 @@ def _from_planes(planes: NDArray) -> NDArray:
 def _section(data: bytes, at: int, size: int) -> tuple[bytes, int]:
     """Inflate the section at `at`, which must give exactly `size` bytes; never inflates more than that."""
     (length,) = struct.unpack_from("<I", data, at)
+    if size > _MOST_DEFLATED * length + 64:  # before anything is allocated
+        raise ValueError(f"{length} bytes cannot hold {size}")
     packed = data[at + 4 : at + 4 + length]
     inflate = zlib.decompressobj()
     raw = inflate.decompress(packed, size + 1)

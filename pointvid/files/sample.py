@@ -22,13 +22,29 @@ from ..camera import Camera
 from ..errors import PointVidError
 from ..point_map import PointMap
 from ..points.point_range import PointRange
+from ..tracks import MOST_FPS
 from .atomic import atomic_path
+from .document import Maybe, Number, Whole, check_shape, parse_document
 from .point_codec import decode_points, encode_points
+from .tar import read_member, tar_members
 from .video import decode_mp4, encode_mp4
 
 VERSION = 1
 SUFFIX = ".pointvid.tar"
 MEMBERS = ("mp4", "points", "json")
+
+_SHAPE = {
+    "caption": str,
+    "labels": [str],
+    "frames": Whole(1),
+    "image_size": (Whole(1), Whole(1)),
+    "fps": Number(0, MOST_FPS, above=True),
+    "camera": (float, float, float, float),
+    "depth_unit": str,
+    "range": Maybe({"near": float, "far": float, "margin": float}),
+    "provenance": dict,
+    "hash": str,
+}
 
 # Near-lossless for training: 4:4:4 keeps the colour of every pixel and allows odd sizes, which 4:2:0 does not.
 _CRF, _PIXELS = 12, "yuv444p"
@@ -142,15 +158,13 @@ def _facts(members: Mapping[str, Any], name: str) -> dict[str, Any]:
     missing = [member for member in MEMBERS if member not in members]
     if missing:
         raise PointVidError(f"{name} lacks {', '.join(missing)}; expected the members {', '.join(MEMBERS)}")
-    try:
-        facts = json.loads(members["json"])
-        version = facts["version"]
-        if not isinstance(version, int):
-            raise ValueError("version is no number")
-    except (ValueError, KeyError, TypeError) as error:
-        raise PointVidError(f"{name}: json is damaged ({error}); expected a sample written by PointVid") from error
-    if version > VERSION:
-        raise PointVidError(f"{name} has version {version}, this PointVid reads up to {VERSION}; update PointVid")
+    what, expected = f"{name}: json", "a sample written by PointVid"
+    facts = parse_document(members["json"], what, expected, {"version": Whole(1)})
+    if facts["version"] > VERSION:
+        raise PointVidError(
+            f"{name} has version {facts['version']}, this PointVid reads up to {VERSION}; update PointVid"
+        )
+    check_shape(facts, _SHAPE, what, expected)
     if facts.get("hash") != _digest({key: facts[key] for key in facts if key != "hash"}, members):
         raise PointVidError(f"{name} is damaged: its content does not have the hash it was written with; get it again")
     return facts
@@ -158,6 +172,9 @@ def _facts(members: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 def _points(facts: Mapping[str, Any], members: Mapping[str, Any], name: str) -> PointMap:
     points, objects = decode_points(members["points"], f"{name}: points")
+    found, expected = list(points.shape[:3]), [facts["frames"], *facts["image_size"]]
+    if found != expected:
+        raise PointVidError(f"{name}: points are {found}, json says {expected} [T, H, W]; expected the same")
     return PointMap(points, objects, Camera(*facts["camera"]), facts["depth_unit"], facts["fps"])
 
 
@@ -193,17 +210,13 @@ def read_sample(path: str | os.PathLike) -> Sample:
     if not path.is_file():
         raise PointVidError(f"{name} does not exist; expected a {SUFFIX} file")
     members: dict[str, bytes] = {}
-    try:
-        with tarfile.open(path, "r:") as archive:
-            for entry in archive:
-                suffix = entry.name.rpartition("/")[2].partition(".")[2]
-                if not entry.isfile() or suffix not in MEMBERS:
-                    continue
-                if suffix in members:
-                    raise PointVidError(f"{name} holds several samples; expected one, read it as a WebDataset shard")
-                members[suffix] = archive.extractfile(entry).read()  # type: ignore[union-attr]
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise PointVidError(f"{name} is damaged or no sample ({error}); expected a file written by PointVid") from error
+    for entry in tar_members(path, name):
+        suffix = entry.name.rpartition("/")[2].partition(".")[2]
+        if suffix not in MEMBERS:
+            continue
+        if suffix in members:
+            raise PointVidError(f"{name} holds several samples; expected one, read it as a WebDataset shard")
+        members[suffix] = read_member(path, entry, name)
     return decode_sample(members, name)
 
 

@@ -6,8 +6,8 @@
     visibility          bool [T, N]
     fx_fy_cx_cy         float [4], pixels
 
-Its pixel (0, 0) has its centre at (0.5, 0.5), ours at (0, 0): the principal point and the queries move by half a pixel
-on the way in and out, points in space do not.
+Its pixel (0, 0) has its centre at (0.5, 0.5), ours at (0, 0): the principal point moves by half a pixel on the way in,
+points in space do not.
 """
 
 from __future__ import annotations
@@ -19,14 +19,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from ..camera import Camera
 from ..errors import PointVidError
 from ..tracks import PointTracks
-from .atomic import atomic_path
-from .track_file import read_npz
+from .npz import npz_names, read_npz
+from .pictures import open_picture
 
 _KEYS = ("images_jpeg_bytes", "queries_xyt", "tracks_XYZ", "visibility", "fx_fy_cx_cy")
 
@@ -78,51 +77,23 @@ def read_tapvid3d_video(path: str | os.PathLike) -> Tensor:
     return torch.stack(frames)
 
 
-def write_tapvid3d(tracks: PointTracks, video: Tensor, path: str | os.PathLike, quality: int = 95) -> Path:
-    """Write tracks and their clip as a TAPVid-3D file, with every query in frame 0.
-
-    Args:
-        video: uint8 [T, H, W, 3], or anything that gives uint8 [H, W, 3] for `video[t]`, of the clip the tracks are of.
-        quality: of the JPEGs, 1 to 95.
-    Returns:
-        The path written, with `.npz` appended where the name has another suffix.
-    Raises:
-        PointVidError: video and tracks differ in size or length, or the folder cannot be written.
-    """
-    path = Path(path)
-    if path.suffix != ".npz":
-        path = path.with_name(path.name + ".npz")
-    expected = (tracks.num_frames, *tracks.image_size, 3)
-    if tuple(video.shape) != expected:
-        raise PointVidError(
-            f"video is {list(video.shape)}, tracks are of a clip {list(expected)}; expected the same [T, H, W, 3]"
-        )
-    fx, fy, cx, cy = tracks.camera.intrinsics
-    queries = tracks.queries.detach().cpu().double().numpy() + 0.5
-    # A plain list becomes fixed-width bytes, so readers need no pickle; a JPEG never ends in the zeros numpy strips.
-    images = np.array([_to_jpeg(video[t], quality) for t in range(tracks.num_frames)])
-    with atomic_path(path) as temporary:
-        np.savez(
-            temporary,
-            images_jpeg_bytes=images,
-            queries_xyt=np.concatenate((queries, np.zeros((tracks.num_points, 1))), 1),
-            tracks_XYZ=tracks.camera.unproject(tracks.uvd.detach().cpu().double()).numpy(),
-            visibility=tracks.visible.cpu().numpy(),
-            fx_fy_cx_cy=np.array([fx, fy, cx + 0.5, cy + 0.5]),
-        )
-    return path
-
-
 def _read(path: Path) -> dict[str, NDArray]:
-    arrays = read_npz(path, "TAPVid-3D file")
-    missing = [key for key in _KEYS if key not in arrays and key != "queries_xyt"]
+    arrays = read_npz(path, "TAPVid-3D file", _KEYS)
+    missing = [key for key in _KEYS if key not in arrays]
     if missing:
         advice = "; generate the files with video first" if missing == ["images_jpeg_bytes"] else ""
         raise PointVidError(
-            f"TAPVid-3D file {path} lacks {', '.join(missing)}, it has {', '.join(sorted(arrays))}{advice}"
+            f"TAPVid-3D file {path} lacks {', '.join(missing)}, it has "
+            f"{', '.join(sorted(npz_names(path, 'TAPVid-3D file')))[:200]}{advice}"
         )
     xyz, visibility = arrays["tracks_XYZ"], arrays["visibility"]
     images, intrinsics = arrays["images_jpeg_bytes"], arrays["fx_fy_cx_cy"]
+    queries = arrays["queries_xyt"]
+    if queries.shape != (*xyz.shape[1:2], 3) or queries.dtype.kind not in "fiu" or not np.isfinite(queries).all():
+        raise PointVidError(
+            f"TAPVid-3D file {path}: queries_xyt is {queries.dtype} {list(queries.shape)}, "
+            f"expected finite numbers {[*xyz.shape[1:2], 3]}"
+        )
     if xyz.ndim != 3 or xyz.shape[-1] != 3 or xyz.dtype.kind != "f" or len(xyz) == 0:
         raise PointVidError(
             f"TAPVid-3D file {path}: tracks_XYZ is {xyz.dtype} {list(xyz.shape)}, expected float [T, N, 3]"
@@ -152,14 +123,6 @@ def _nearest_true(there: Tensor) -> Tensor:
 
 
 def _jpeg(data: bytes, path: Path, t: int) -> Tensor:
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            return torch.from_numpy(np.array(image.convert("RGB")))
-    except (UnidentifiedImageError, OSError) as error:
-        raise PointVidError(f"TAPVid-3D file {path}: frame {t} is no whole JPEG; expected one image a frame") from error
-
-
-def _to_jpeg(frame: Tensor, quality: int) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(frame.cpu().numpy()).save(buffer, format="JPEG", quality=quality)
-    return buffer.getvalue()
+    name = f"TAPVid-3D file {path}: frame {t}"
+    with open_picture(io.BytesIO(data), name, expected="a JPEG for each frame") as image:
+        return torch.from_numpy(np.array(image.convert("RGB")))

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import zipfile
-import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,8 +14,11 @@ from ..camera import Camera
 from ..errors import PointVidError
 from ..tracks import PointTracks
 from .atomic import atomic_path
+from .npz import npz_names, read_npz
 
 VERSION = 1
+FARTHEST = 1e15
+"""Of pixels and depths in a file: what is beyond overflows float32 in the first product."""
 
 _DTYPES = {
     "uvd": "float32",
@@ -42,7 +44,7 @@ def save_tracks(tracks: PointTracks, path: str | os.PathLike) -> Path:
     path = Path(path)
     if path.suffix != ".npz":
         path = path.with_name(path.name + ".npz")
-    arrays: dict[str, NDArray] = {
+    arrays: dict[str, Any] = {
         "version": np.int32(VERSION),
         "uvd": tracks.uvd.detach().cpu().numpy(),
         "visible": tracks.visible.cpu().numpy(),
@@ -67,10 +69,11 @@ def load_tracks(path: str | os.PathLike) -> PointTracks:
         PointVidError: the file is missing, damaged, of a newer version, or holds arrays of other shapes or types.
     """
     path = Path(path)
-    arrays = read_npz(path, "tracks file")
+    arrays = read_npz(path, "tracks file", ("version", *_DTYPES))
     if "version" not in arrays:
+        found = ", ".join(sorted(npz_names(path, "tracks file")))[:200]
         raise PointVidError(
-            f"tracks file {path} has no 'version', only {sorted(arrays)}; expected a tracks.npz written by PointVid"
+            f"tracks file {path} has no 'version', only {found}; expected a tracks.npz written by PointVid"
         )
     version = _scalar(arrays, "version", path)
     if version != VERSION:
@@ -84,9 +87,14 @@ def load_tracks(path: str | os.PathLike) -> PointTracks:
     for name, dtype in _DTYPES.items():
         if name in arrays and dtype is not None and arrays[name].dtype != dtype:
             raise PointVidError(f"tracks file {path}: {name} is {arrays[name].dtype}, expected {dtype}")
-    for name, length in (("image_size", 2), ("intrinsics", 4)):
-        if arrays[name].shape != (length,):
-            raise PointVidError(f"tracks file {path}: {name} has shape {arrays[name].shape}, expected ({length},)")
+    for name, shape in (("image_size", (2,)), ("intrinsics", (4,)), ("depth_unit", ())):
+        if arrays[name].shape != shape:
+            raise PointVidError(f"tracks file {path}: {name} has shape {arrays[name].shape}, expected {shape}")
+    beyond = np.abs(arrays["uvd"]) > FARTHEST if arrays["uvd"].ndim == 3 else np.zeros(0)
+    if beyond.any():
+        raise PointVidError(
+            f"tracks file {path}: uvd has {beyond.sum()} values beyond {FARTHEST:g}, expected pixels and depths"
+        )
     optional = {name: torch.from_numpy(arrays[name]) for name in _OPTIONAL if name in arrays}
     try:
         return PointTracks(
@@ -100,30 +108,6 @@ def load_tracks(path: str | os.PathLike) -> PointTracks:
         )
     except PointVidError as error:
         raise PointVidError(f"tracks file {path}: {error}") from error
-
-
-def read_npz(path: Path, what: str) -> dict[str, NDArray]:
-    """Every array of an npz file, without ever unpickling.
-
-    Args:
-        what: how error messages call the file.
-    Raises:
-        PointVidError: the file is missing, not an npz, truncated or damaged, or holds Python objects.
-    """
-    if not path.is_file():
-        raise PointVidError(f"{what} {path} does not exist; expected an .npz file")
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, AttributeError) as error:
-        raise PointVidError(
-            f"{what} {path} cannot be read as an npz file: it is damaged, cut short or of another kind; "
-            "expected a file written whole"
-        ) from error
-    except ValueError as error:  # numpy's answer to pickled objects and to a file that is no npz at all
-        raise PointVidError(
-            f"{what} {path} is no plain npz file (Python objects inside are never loaded); expected numeric arrays"
-        ) from error
 
 
 def _scalar(arrays: dict[str, NDArray], name: str, path: Path) -> float:

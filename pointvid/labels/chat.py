@@ -5,18 +5,16 @@ The paper asks a model served by LMDeploy: `lmdeploy serve api_server MODEL --se
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import threading
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from ..errors import PointVidError
 from ..files.atomic import atomic_path
+from ..files.web import NoAnswer, fetch
 
 INSTRUCTION = (
     "You are given the caption of a short video. List the physical objects, people and animals that move in it or are "
@@ -26,6 +24,7 @@ INSTRUCTION = (
 )
 MOST_LABELS, LONGEST_LABEL = 32, 60
 _LARGEST_ANSWER = 1 << 20
+_LONGEST_WORDS = 16_000  # of the model, which was asked for a line
 
 
 class ChatLabels:
@@ -60,9 +59,6 @@ class ChatLabels:
         self._cache_file = Path(cache) if cache else None
         self._known = _read_cache(self._cache_file)
         self._lock = threading.Lock()
-        # A proxy has no way to this machine's own servers.
-        local = urlsplit(self.url).hostname in ("localhost", "127.0.0.1", "::1")
-        self._opener = urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if local else []))
 
     def labels(self, caption: str) -> list[str]:
         """As `LabelSource.labels`; the server is asked only for captions it has not answered yet.
@@ -104,8 +100,8 @@ class ChatLabels:
         if not self._model:
             listed = self._request("/models", None)
             try:
-                self._model = json.loads(listed)["data"][0]["id"]
-            except (ValueError, LookupError, TypeError) as error:
+                self._model = str(json.loads(listed)["data"][0]["id"])
+            except (ValueError, LookupError, TypeError, RecursionError) as error:
                 raise PointVidError(f"{self.url} lists no model, give its name as model") from error
         return self._request(
             "/chat/completions",
@@ -118,27 +114,23 @@ class ChatLabels:
         )
 
     def _request(self, path: str, body: dict | None) -> str:
-        headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        if self._key:
-            headers["Authorization"] = f"Bearer {self._key}"
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.url + path, data, headers)
+        headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {self._key}"} if self._key else {})
+        options = {"headers": headers, "json": body, "timeout": self._timeout, "limit": _LARGEST_ANSWER}
         try:
-            with self._opener.open(request, timeout=self._timeout) as response:
-                return response.read(_LARGEST_ANSWER).decode("utf-8", "replace")
-        except urllib.error.HTTPError as error:
-            text = " ".join(error.read(2000).decode("utf-8", "replace").split())
-            said = "a web page" if _is_page(text) else repr(text[:120])
-            message = f"{self.url} answered {error.code} with {said}"
-            if error.code in (408, 425, 429) or error.code >= 500:
-                raise _Temporary(f"{message}; the server is busy or broken, try later") from error
-            raise PointVidError(f"{message}; check the address, the model {self._model!r} and the key") from error
-        except (OSError, http.client.HTTPException) as error:
-            reason = getattr(error, "reason", None) or error
+            status, data = fetch("GET" if body is None else "POST", self.url + path, **options)
+        except NoAnswer as error:
             raise _Temporary(
-                f"no chat server at {self.url} ({reason}); start one (lmdeploy serve api_server MODEL) "
+                f"no chat server at {self.url}: it {error}; start one (lmdeploy serve api_server MODEL) "
                 "or use the built-in rules"
             ) from error
+        text = data.decode("utf-8", "replace")
+        if status < 400:
+            return text
+        said = "a web page" if _is_page(text) else repr(" ".join(text[:2000].split())[:120])
+        message = f"{self.url} answered {status} with {said}"
+        if status in (408, 425, 429) or status >= 500:
+            raise _Temporary(f"{message}; the server is busy or broken, try later")
+        raise PointVidError(f"{message}; check the address, the model {self._model!r} and the key")
 
     def _write_cache(self) -> None:
         if self._cache_file is None:
@@ -163,7 +155,7 @@ def read_answer(text: str, url: str = "server") -> list[str]:
         content = json.loads(text)["choices"][0]["message"]["content"]
         if not isinstance(content, str):
             raise TypeError
-    except (ValueError, LookupError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
         said = "a web page" if _is_page(text) else repr(" ".join(text[:80].split()))
         raise PointVidError(
             f"{url} answered with {said}, expected a chat completion; "
@@ -181,6 +173,8 @@ def read_answer(text: str, url: str = "server") -> list[str]:
 
 def _names(content: str) -> list[str] | None:
     """The list of names in the model's words, which may wrap the JSON in a remark or a code fence."""
+    if len(content) > _LONGEST_WORDS:
+        return None
     decoder = json.JSONDecoder()
     for start, letter in enumerate(content):
         if letter not in "{[":
@@ -189,6 +183,8 @@ def _names(content: str) -> list[str] | None:
             value, _ = decoder.raw_decode(content, start)
         except ValueError:
             continue
+        except RecursionError:
+            return None
         if isinstance(value, dict):
             value = value.get("objects")
         if (
@@ -207,8 +203,12 @@ def _is_page(text: str) -> bool:
 
 
 def _base_url(url: str) -> str:
-    parts = urlsplit(url.strip())
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(url.strip())
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
         raise PointVidError(f"server url is {url!r}, expected an address like http://localhost:23333/v1")
     base = url.strip().rstrip("/").removesuffix("/chat/completions")
     return base if urlsplit(base).path.strip("/") else f"{base}/v1"
@@ -221,6 +221,6 @@ def _read_cache(file: Path | None) -> dict[str, list[str]]:
         known = json.loads(file.read_text(encoding="utf-8"))
         if not isinstance(known, dict) or not all(isinstance(names, list) for names in known.values()):
             raise ValueError("no table of captions")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise PointVidError(f"label cache {file} cannot be read ({error}); remove it or name another") from error
     return known

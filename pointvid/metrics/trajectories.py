@@ -39,7 +39,7 @@ class Trajectories:
     @property
     def on_screen(self) -> Tensor:
         """bool [T, N], counted and inside the image."""
-        return self.counted & on_screen(*self.uv.unbind(-1), self.image_size)
+        return self.counted & on_screen(*self.uv.unbind(-1), image_size=self.image_size)
 
     def select(self, index: Tensor) -> Trajectories:
         """The points picked by a bool or integer index over N."""

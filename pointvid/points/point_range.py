@@ -50,10 +50,10 @@ class PointRange:
     margin: float = 0.25
 
     def __post_init__(self) -> None:
-        if not (0 < self.near < self.far < math.inf and 0 <= self.margin < math.inf):
+        if not (1e-9 <= self.near < self.far <= 1e12 and 0 <= self.margin <= 1000):
             raise PointVidError(
                 f"point range has near {self.near}, far {self.far}, margin {self.margin}; "
-                "expected 0 < near < far and margin >= 0"
+                "expected 1e-9 <= near < far <= 1e12 and margin from 0 to 1000"
             )
 
     @classmethod
@@ -97,7 +97,7 @@ class PointRange:
         try:
             return cls(**{name: float(values[name]) for name in ("near", "far", "margin")})  # type: ignore[arg-type]
         except (KeyError, TypeError, ValueError) as error:
-            raise PointVidError(f"point range is {dict(values)}, expected numbers near, far and margin") from error
+            raise PointVidError(f"point range is {str(values)[:200]}, expected numbers near, far and margin") from error
 
     def to_dict(self) -> dict[str, float]:
         """{"near": ..., "far": ..., "margin": ...}, for metadata."""

@@ -90,7 +90,7 @@ def render_point_cloud(
     Returns:
         uint8 [T, H, W, 3].
     """
-    size = tuple(size or tracks.image_size)
+    size = tracks.image_size if size is None else size
     azimuths = swing(tracks.num_frames) if azimuth is None else azimuth
     if isinstance(azimuths, (int, float)):
         azimuths = [float(azimuths)] * tracks.num_frames
@@ -136,8 +136,9 @@ def _spacing(tracks: PointTracks) -> float:
 
 def _foreground(tracks: PointTracks) -> Tensor:
     """bool [N]: the points of objects; all where objects are unknown or there are none."""
-    known = tracks.object_id is not None and bool((tracks.object_id > 0).any())
-    return tracks.object_id > 0 if known else tracks.visible.new_ones(tracks.num_points)
+    if tracks.object_id is None or not (tracks.object_id > 0).any():
+        return tracks.visible.new_ones(tracks.num_points)
+    return tracks.object_id > 0
 
 
 def _seen(world: Tensor, visible: Tensor) -> Tensor:

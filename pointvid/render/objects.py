@@ -18,7 +18,8 @@ GOLDEN_RATIO = 0.618034
 
 def object_color(index: int) -> tuple[int, int, int]:
     """sRGB of object `index`."""
-    return tuple(round(255 * part) for part in colorsys.hsv_to_rgb((0.02 + GOLDEN_RATIO * index) % 1, 0.7, 1.0))
+    red, green, blue = colorsys.hsv_to_rgb((0.02 + GOLDEN_RATIO * index) % 1, 0.7, 1.0)
+    return round(255 * red), round(255 * green), round(255 * blue)
 
 
 def draw_objects(image: Tensor, objects: Objects, opacity: float = 0.5) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -23,12 +23,17 @@ COLORINGS = ("position", "depth")
 class Frames(Protocol):
     """A video: frames uint8 [H, W, 3] by index. A uint8 tensor [T, H, W, 3] is one, a `VideoFile` is another."""
 
-    shape: tuple[int, ...]
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(T, H, W, 3)."""
+        ...
 
-    def __getitem__(self, t: int) -> Tensor: ...
+    def __getitem__(self, t: int, /) -> Tensor:
+        """Frame `t`."""
+        ...
 
 
-def draw_tracks(video: Frames, tracks: PointTracks, **options: object) -> Tensor:
+def draw_tracks(video: Frames, tracks: PointTracks, **options: Any) -> Tensor:
     """uint8 [T, H, W, 3]: all of `overlay_frames`, in memory."""
     return torch.stack(list(overlay_frames(video, tracks, **options)))
 
@@ -70,7 +75,7 @@ def overlay_frames(
     colors = _colors(tracks, coloring)
     # Coordinates of the supersampled layer, edges at integers as Pillow counts them.
     uv = ((tracks.uvd[..., :2].double() + 0.5) * SUPERSAMPLING).numpy()
-    finite = np.isfinite(uv).all(-1)
+    finite = torch.isfinite(tracks.uvd[..., :2]).all(-1).numpy()
     visible = tracks.visible.numpy()
     radius = max(1.2, tracks.image_size[0] / 170) * SUPERSAMPLING
     frames = range(tracks.num_frames) if frames is None else frames

@@ -9,7 +9,7 @@ import html
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, cast
 
 import numpy as np
 import torch
@@ -143,7 +143,7 @@ class Curves:
             marks.append(Text((x, y + 11), str(frame), "faint", anchor="middle"))
         for curve in self.curves:
             for points in self._pieces(curve):
-                marks.append(Line(points, curve.role, 1.8) if len(points) > 1 else Dot(points[0], 2, curve.role))
+                marks.append(Line(points, curve.role, 1.8) if points[1:] else Dot(points[0], 2, curve.role))
         return Drawing(self.title, (_WIDTH, _HEIGHT), tuple(marks))
 
     def _pieces(self, curve: Curve) -> list[tuple[Point, ...]]:
@@ -196,9 +196,10 @@ class Intervals:
             y = 28 + height * (index + 0.5)
             short = _shorter(row.label)
             marks.append(Text((12, y), short, "ink", 11, tip=row.label if short != row.label else ""))
-            for part, offset, role in ((row.inner, -2.5, row.kind), (row.outer, 2.5, "faint")):
-                if part:
-                    marks.append(Line(((x(part[0]), y + offset), (x(part[1]), y + offset)), role, 2))
+            if row.inner:
+                marks.append(Line(((x(row.inner[0]), y - 2.5), (x(row.inner[1]), y - 2.5)), row.kind, 2))
+            if row.outer:
+                marks.append(Line(((x(row.outer[0]), y + 2.5), (x(row.outer[1]), y + 2.5)), "faint", 2))
             marks.append(Dot((x(row.mean), y), 3.5, row.kind))
         return Drawing(self.title, (_WIDE, bottom + 22), tuple(marks))
 
@@ -341,4 +342,4 @@ def _shorter(text: str, most: int = 42) -> str:
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.load_default(size)
+    return cast(ImageFont.FreeTypeFont, ImageFont.load_default(size))

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..errors import PointVidError
 from ..progress import Progress, silent
+from ..weights.pretrained import model_type
 from .base import Objects, check_request
 from .grounding_dino import GroundingDino
-from .pretrained import model_type
 from .sam2 import Sam2
 
 SAM2_TYPES = ("sam2", "sam2_video")
@@ -84,7 +85,7 @@ def keep_distinct(boxes: Tensor, overlap: float) -> Tensor:
 
 
 def load_grounded_sam2(
-    folder: str | PathLike, device: str | torch.device | None = None, **options: float
+    folder: str | PathLike, device: str | torch.device | None = None, **options: Any
 ) -> GroundedSam2:
     """The segmenter whose two models lie below one folder, such as ComfyUI's `models`.
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,7 +14,7 @@ from torch import Tensor
 from ..errors import PointVidError
 from ..memory import free_cached, is_out_of_memory, memory_error
 from ..progress import Progress, silent
-from .pretrained import load_pretrained
+from ..weights.pretrained import load_pretrained, load_processor
 
 SOURCE = "Grounding DINO in transformers' layout, like IDEA-Research/grounding-dino-tiny (Apache 2.0)"
 SMALLER = 480
@@ -48,19 +49,13 @@ class GroundingDino:
     """
 
     def __init__(self, folder: str | PathLike, device: str | torch.device | None = None) -> None:
-        from transformers import AutoImageProcessor, AutoTokenizer
-
-        self.net = load_pretrained("GroundingDinoForObjectDetection", folder, SOURCE)
+        self.net: Any = load_pretrained("GroundingDinoForObjectDetection", folder, SOURCE)
         folder = Path(folder)
         # Without its files transformers makes a tokenizer that knows no word.
         if not any((folder / name).is_file() for name in ("tokenizer.json", "vocab.txt")):
             raise PointVidError(f"{folder} holds no tokenizer.json or vocab.txt, expected the whole of {SOURCE}")
-        try:
-            self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-            self._processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
-        except (OSError, ValueError, KeyError) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-            raise PointVidError(f"{folder} cannot be read ({reason}); expected the whole of {SOURCE}") from error
+        self._tokenizer = load_processor("AutoTokenizer", folder, f"the whole of {SOURCE}")
+        self._processor = load_processor("AutoImageProcessor", folder, f"the whole of {SOURCE}")
         self.device = device
 
     @torch.no_grad()

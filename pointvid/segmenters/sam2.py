@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import torch
 import transformers
@@ -14,7 +15,7 @@ from ..errors import PointVidError
 from ..memory import memory_error, run_in_chunks
 from ..progress import Progress, silent
 from ..weights.check import check_keys
-from .pretrained import load_pretrained
+from ..weights.pretrained import load_pretrained
 from .sam2_weights import SOURCE, config_of, from_meta, read_meta_weights
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -34,7 +35,7 @@ class Sam2:
     """
 
     def __init__(self, path: str | PathLike, device: str | torch.device | None = None) -> None:
-        self.net = load_sam2(path)
+        self.net: Any = load_sam2(path)
         self.device = device
 
     @torch.no_grad()

@@ -6,18 +6,16 @@ only in parts that follow objects through a video, which a first frame does not 
 
 from __future__ import annotations
 
-import pickle
 import re
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from ..errors import PointVidError
+from ..weights.read import read_state_dict
 
 SOURCE = "SAM 2 or 2.1 weights: sam2.1_hiera_*.pt of facebookresearch/sam2 (Apache 2.0), or the same as safetensors"
 PREFIXES = ("image_encoder.", "sam_mask_decoder.", "sam_prompt_encoder.", "no_mem_embed")
@@ -56,21 +54,9 @@ def read_meta_weights(path: str | PathLike) -> dict[str, Tensor]:
     Raises:
         PointVidError: no file, or no SAM 2 weights in it.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise PointVidError(f"there is no file {path}, expected {SOURCE}")
-    try:
-        if path.suffix == ".safetensors":
-            state = load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise PointVidError(f"{path.name} cannot be read ({reason[:200]}), expected {SOURCE}") from error
-    if isinstance(state, dict) and isinstance(state.get("model"), dict):
-        state = state["model"]
-    if not isinstance(state, dict) or not any(str(key).startswith("sam_mask_decoder.") for key in state):
-        raise PointVidError(f"{path.name} holds no SAM 2, expected {SOURCE}")
+    state = read_state_dict(path, SOURCE)
+    if not any(key.startswith("sam_mask_decoder.") for key in state):
+        raise PointVidError(f"{Path(path).name} holds no SAM 2, expected {SOURCE}")
     return {key: value for key, value in state.items() if key.startswith(PREFIXES)}
 
 

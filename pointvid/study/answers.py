@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from ..errors import PointVidError
+from ..files.readable import readable
 from .plan import Study
 
 COLUMNS = ("study", "rater", "trial", "question", "choice", "left", "right", "seconds", "time")
 RATER = re.compile(r"\w[\w .@-]{0,63}")
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
+_TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]{1,9})?Z")
 
 
 @dataclass(frozen=True)
@@ -57,11 +60,14 @@ def parse_answer(row: Mapping[str, object], study: Study) -> Answer:
     """
 
     def refuse(field: str, expected: str) -> PointVidError:
-        return PointVidError(f"{field} is {row.get(field)!r}, expected {expected}")
+        return PointVidError(f"{field} is {repr(row.get(field))[:80]}, expected {expected}")
 
     missing = [name for name in COLUMNS if row.get(name) in (None, "")]
     if missing:
         raise PointVidError(f"{', '.join(missing)} missing, expected the columns {','.join(COLUMNS)}")
+    for name in COLUMNS:
+        if not isinstance(row[name], str) and (name != "seconds" or isinstance(row[name], bool | list | dict)):
+            raise refuse(name, "a number" if name == "seconds" else "a text")
     text = {name: str(row[name]) for name in COLUMNS}
     if text["study"] != study.id:
         raise refuse("study", f"{study.id!r}: these answers belong to another study")
@@ -78,10 +84,12 @@ def parse_answer(row: Mapping[str, object], study: Study) -> Answer:
         raise refuse("question", "a question of this study")
     if text["choice"] not in ("left", "right"):
         raise refuse("choice", "'left' or 'right'")
-    if not _TIME.fullmatch(text["time"]):
-        raise refuse("time", "like 2025-01-31T12:00:00Z")
     try:
-        seconds = float(text["seconds"])
+        datetime.fromisoformat(_TIME.fullmatch(text["time"])[1])  # type: ignore[index]
+    except (TypeError, ValueError):
+        raise refuse("time", "like 2025-01-31T12:00:00Z") from None
+    try:
+        seconds = float(text["seconds"]) if text["seconds"].isascii() else math.nan
     except ValueError:
         raise refuse("seconds", "a number") from None
     if not 0 <= seconds < 1e7:
@@ -131,18 +139,15 @@ def read_answers(paths: Iterable[Path], study: Study) -> tuple[list[Answer], lis
 
 def _rows(path: Path) -> list[tuple[int, dict[str, str], bool]]:
     """(line, row, whether it is the last) of a CSV; empty lines are passed over."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            if tuple(reader.fieldnames or ()) != COLUMNS:
-                found = ",".join(reader.fieldnames or ()) or "nothing"
-                raise PointVidError(
-                    f"{path} begins with {found[:80]}, expected {','.join(COLUMNS)}: answers of a study"
-                )
-            rows = [(reader.line_num, row) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise PointVidError(f"cannot read {path}: {reason}; expected a CSV file of answers") from error
+    what, expected = str(path), "a CSV file of answers"
+    if not path.is_file():
+        raise PointVidError(f"cannot read {path}: there is no such file; expected {expected}")
+    with readable(what, expected), path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file)
+        if tuple(reader.fieldnames or ()) != COLUMNS:
+            found = ",".join(reader.fieldnames or ()) or "nothing"
+            raise PointVidError(f"{path} begins with {found[:80]}, expected {','.join(COLUMNS)}: answers of a study")
+        rows = [(reader.line_num, row) for row in reader]
     return [(number, row, index == len(rows) - 1) for index, (number, row) in enumerate(rows)]
 
 

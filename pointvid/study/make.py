@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import PointVidError
-from ..files.atomic import atomic_path
+from ..files.atomic import atomic_folder
 from ..files.video import VideoFile, write_video
 from ..progress import Progress, silent
 from ..report.page import render
@@ -47,24 +45,15 @@ def make_study(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise PointVidError(f"{out} exists and is not empty, expected a new folder: answers must not be mixed")
     _check_alike(study, videos, size, frames, fps)
-    temporary = out.with_name(f".{out.name}.{secrets.token_hex(4)}.part")
-    try:
+    with atomic_folder(out) as temporary:
         for number, (id, clip) in enumerate(study.clips.items()):
             progress(number, len(study.clips), "encoding clips")
             with VideoFile(videos[clip.method][clip.item], frames, size) as video:
                 write_video(temporary / PAGE / CLIPS / f"{id}.mp4", video, fps or video.fps, CRF)
         progress(len(study.clips), len(study.clips), "encoding clips")
-        with atomic_path(temporary / PAGE / "index.html") as path:
-            path.write_text(page(study), encoding="utf-8", newline="\n")
-        with atomic_path(temporary / KEY) as path:
-            path.write_text(json.dumps(study.as_dict(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        if out.exists():
-            out.rmdir()
-        temporary.rename(out)
-    except OSError as error:
-        raise PointVidError(f"cannot write {out}: {error.strerror or error}; choose another folder") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        (temporary / PAGE / "index.html").write_text(page(study), encoding="utf-8", newline="\n")
+        key = json.dumps(study.as_dict(), indent=1, ensure_ascii=False)
+        (temporary / KEY).write_text(key + "\n", encoding="utf-8")
     return out
 
 

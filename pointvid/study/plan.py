@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import re
 import secrets
@@ -12,6 +11,8 @@ from itertools import combinations
 from pathlib import Path
 
 from ..errors import PointVidError
+from ..files.document import check_shape, read_document
+from ..files.readable import readable
 
 VERSION = 1
 PAGE, CLIPS, KEY, ANSWERS = "page", "clips", "key.json", "answers.csv"
@@ -156,6 +157,16 @@ def plan_study(
     return Study(secrets.token_hex(4), title, tuple(methods), shuffled, numbered)
 
 
+_SHAPE = {
+    "id": str,
+    "title": str,
+    "methods": [str],
+    "clips": {str: {"method": str, "item": str}},
+    "trials": [{"id": str, "clips": (str, str)}],
+    "questions": [{"id": str, "text": str, "negative": bool}],
+}
+
+
 def load_study(folder: str | Path) -> Study:
     """Read `key.json` of a study's folder.
 
@@ -163,11 +174,15 @@ def load_study(folder: str | Path) -> Study:
         PointVidError: there is none, or it is damaged.
     """
     path = Path(folder) / KEY
-    try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-        if facts["version"] != VERSION:
-            raise PointVidError(f"{path} has version {facts['version']}, this PointVid reads {VERSION}; update it")
-        return Study(
+    if not path.is_file():
+        raise PointVidError(f"{folder} has no {KEY}, expected a folder made by `pointvid study make`")
+    expected = "what `pointvid study make` wrote; make the study anew"
+    facts = read_document(path, str(path), expected, {"version": int})
+    if facts["version"] != VERSION:
+        raise PointVidError(f"{path} has version {facts['version']}, this PointVid reads {VERSION}; update it")
+    check_shape(facts, _SHAPE, str(path), expected)
+    with readable(str(path), expected):
+        study = Study(
             facts["id"],
             facts["title"],
             tuple(facts["methods"]),
@@ -175,10 +190,14 @@ def load_study(folder: str | Path) -> Study:
             tuple(Trial(trial["id"], (trial["clips"][0], trial["clips"][1])) for trial in facts["trials"]),
             tuple(Question(q["id"], q["text"], q["negative"]) for q in facts["questions"]),
         )
-    except FileNotFoundError:
-        raise PointVidError(f"{folder} has no {KEY}, expected a folder made by `pointvid study make`") from None
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
-        raise PointVidError(f"{path} is damaged ({error!r}); make the study anew") from error
+        for ids in (study.methods, [trial.id for trial in study.trials], [q.id for q in study.questions]):
+            if len(set(ids)) < len(ids) or not ids:
+                raise ValueError("its methods, trials or questions are none, or not of different names")
+        for trial in study.trials:
+            one, other = (study.clips[id] for id in trial.clips)
+            if one.item != other.item or one.method == other.method or {one.method, other.method} - {*study.methods}:
+                raise ValueError(f"trial {trial.id[:40]} is no pair of two methods")
+    return study
 
 
 def named_folders(folders: Sequence[str]) -> dict[str, Path]:

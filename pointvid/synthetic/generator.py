@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import mujoco
 import numpy as np
@@ -93,9 +94,7 @@ class ClipGenerator:
             "give it more simulated time (more frames or a lower fps) or another seed"
         )
 
-    def _shoot(
-        self, stage: Stage, script: Script, take: list[np.ndarray], fps: float, **origin: object
-    ) -> SyntheticClip:
+    def _shoot(self, stage: Stage, script: Script, take: list[np.ndarray], fps: float, **origin: Any) -> SyntheticClip:
         stage.bake()
         model = stage.spec.compile()
         data = mujoco.MjData(model)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import mujoco
 import numpy as np
 
@@ -15,9 +17,9 @@ class Raster:
 
     def __init__(self, size: tuple[int, int]) -> None:
         self.height, self.width = size
-        self._gl = open_context(self.width, self.height)
+        self._gl: Any = open_context(self.width, self.height)
         self._rect = mujoco.MjrRect(0, 0, self.width, self.height)
-        self._context: mujoco.MjrContext | None = None
+        self._context: Any = None  # mujoco.MjrContext of the model that is shown
 
     def load(self, model: mujoco.MjModel) -> None:
         """Show this model from now on."""

@@ -9,11 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import mujoco
 import numpy as np
 
 from .textures import COLORS, NEUTRALS, painted
+
+Choice = TypeVar("Choice")
 
 _GEOM = mujoco.mjtGeom
 _RGB_ROLE = mujoco.mjtTextureRole.mjTEXROLE_RGB.value
@@ -99,23 +102,23 @@ class Thing:
     def __post_init__(self) -> None:
         self.anchor = self.anchor or self.name
 
-    def box(self, half: tuple[float, float, float], pos=(0, 0, 0), **more: object) -> None:
+    def box(self, half: tuple[float, float, float], pos=(0, 0, 0), **more: Any) -> None:
         """Half sizes in metres."""
         self._add(_GEOM.mjGEOM_BOX, half, pos, more)
 
-    def ball(self, radius: float, pos=(0, 0, 0), **more: object) -> None:
+    def ball(self, radius: float, pos=(0, 0, 0), **more: Any) -> None:
         """A sphere."""
         self._add(_GEOM.mjGEOM_SPHERE, (radius, 0, 0), pos, more)
 
-    def ellipsoid(self, radii: tuple[float, float, float], pos=(0, 0, 0), **more: object) -> None:
+    def ellipsoid(self, radii: tuple[float, float, float], pos=(0, 0, 0), **more: Any) -> None:
         """Radii along x, y, z."""
         self._add(_GEOM.mjGEOM_ELLIPSOID, radii, pos, more)
 
-    def cylinder(self, radius: float, half: float, pos=(0, 0, 0), **more: object) -> None:
+    def cylinder(self, radius: float, half: float, pos=(0, 0, 0), **more: Any) -> None:
         """Along its own z; `half` is half its length."""
         self._add(_GEOM.mjGEOM_CYLINDER, (radius, half, 0), pos, more)
 
-    def capsule(self, start: tuple, end: tuple, radius: float, **more: object) -> None:
+    def capsule(self, start: tuple, end: tuple, radius: float, **more: Any) -> None:
         """Round-ended rod between two points."""
         self._add(_GEOM.mjGEOM_CAPSULE, (radius, 0, 0), (0, 0, 0), {"fromto": [*start, *end], **more})
 
@@ -151,7 +154,7 @@ class Stage:
 
     # -- choosing --
 
-    def pick(self, *choices: object) -> object:
+    def pick(self, *choices: Choice) -> Choice:
         """One of the choices."""
         return choices[int(self.rng.integers(len(choices)))]
 

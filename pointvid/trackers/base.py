@@ -23,7 +23,7 @@ class Frames(Protocol):
         """(T, H, W, 3)."""
         ...
 
-    def __getitem__(self, t: int) -> Tensor:
+    def __getitem__(self, t: int, /) -> Tensor:
         """Frame `t`, uint8 [H, W, 3]; asked for in rising t, perhaps several times over."""
         ...
 
@@ -71,7 +71,7 @@ def check_clip(video: Frames, queries: Tensor, depth: Depth | None = None) -> No
         raise PointVidError(f"queries is {queries.dtype} {list(queries.shape)}, expected float32 [N, 2] pixels (u, v)")
     if not len(queries):
         raise PointVidError("queries is empty, expected at least one pixel (u, v) of frame 0 to follow")
-    outside = ~on_screen(*queries.unbind(-1), (height, width))
+    outside = ~on_screen(*queries.unbind(-1), image_size=(height, width))
     if outside.any():
         bad = queries[outside][0].tolist()
         raise PointVidError(f"queries holds {bad}, which is off the {height}x{width} clip (HxW); expected pixels of it")

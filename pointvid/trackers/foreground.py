@@ -67,7 +67,7 @@ def moving_foreground(tracks: PointTracks, threshold: float = 2.0, seed: int = 0
     if not moving.any():
         raise NothingMoves(
             f"no foreground: none of {count} tracks departs from the camera's motion by more than {threshold:g} px; "
-            "give a mask, or track everything (--all)"
+            "give a mask, or track everything"
         )
     object_id = _groups(tracks, moving & ~_swept_up(misses, _groups(tracks, moving, index)), index)
     device = tracks.uvd.device

@@ -37,6 +37,10 @@ what moves by itself is to be found."""
 FoundBy = Literal["mask", "motion", "everything"]
 
 
+class NothingToFollow(PointVidError):
+    """None of the queries that were asked for lies in the mask."""
+
+
 @dataclass(frozen=True)
 class TrackQuality:
     """How good the tracks are, as far as that can be told without the truth.
@@ -165,7 +169,7 @@ def track_points(
     queries = queries.to(first.device, torch.float32)
     found = follower.track(video, queries, depth, progress)
     uv = torch.cat((queries[None], found.uv[1:]))
-    visible = found.visible & on_screen(*uv.unbind(-1), size)
+    visible = found.visible & on_screen(*uv.unbind(-1), image_size=size)
     visible[0] = True
     if found.depth is None:
         uvd = lift_tracks(uv, visible, known.maps)
@@ -220,7 +224,14 @@ def _queries(settings: TrackSettings, kind: str, size: tuple[int, int], mask: Te
         return points
     # The background is not asked for: a tracker that wants context adds its own.
     u, v = points.round().long().unbind(-1)
-    return points[mask.cpu()[v, u]]
+    inside = points[mask.cpu()[v, u]]
+    if not len(inside):
+        pixels = int(mask.sum())
+        raise NothingToFollow(
+            f"none of the {len(points)} points of the grid lies in the mask of {pixels} pixels; ask for a finer grid "
+            "or more random points"
+        )
+    return inside
 
 
 def _checked(mask: Tensor, size: tuple[int, int]) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -116,8 +115,10 @@ def tracker_of(path: str | PathLike) -> TrackerKind:
     Raises:
         PointVidError: unreadable, or weights of something else.
     """
+    from ..weights.read import state_dict_keys
+
     path = Path(path)
-    keys = _keys(path)
+    keys = state_dict_keys(path, "a tracker's published weights")
     known = [kind for kind in TRACKERS.values() if kind.needs_weights]
     for kind in known:
         if all(any(key.startswith(beginning) for key in keys) for beginning in kind.signature):
@@ -179,20 +180,3 @@ def choose_tracker(name: str, weights: str | PathLike | None = None) -> tuple[Tr
             f"say --tracker {kind.name} where that fits"
         )
     return kind, Path(weights)  # type: ignore[arg-type]
-
-
-def _keys(path: Path) -> list[str]:
-    import torch
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        if path.suffix == ".safetensors":
-            with safe_open(path, "pt") as file:
-                return list(file.keys())
-        found = torch.load(path, map_location="meta", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise PointVidError(f"{path.name} cannot be read ({reason}), expected a tracker's published weights") from error
-    if isinstance(found, dict) and isinstance(found.get("model"), dict):
-        found = found["model"]
-    return [key for key in found if isinstance(key, str)] if isinstance(found, dict) else []

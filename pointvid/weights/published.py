@@ -1,7 +1,7 @@
 """What PointVid can make use of and others publish: names, addresses, licences, and where the files belong.
 
-A SHA-256 stands here only where the publisher's own page of the file showed it. The model hub tells that of every large
-file anyway, and `downloads` checks against it and keeps it in a lock file.
+A SHA-256, and the commit it is of, stands here only where the publisher's own page of the file showed it. The model hub
+tells that of every large file anyway, and `download` checks against it and keeps both in a lock file.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ class Published:
         files: their names in it; kept below `folder`.
         optional: files that later versions of the repository may or may not have.
         page: for people.
+        revision: the commit that is taken first; "main" takes the newest of that day, and the lock file holds it then.
         sha256: of those of `files` for which it is known.
     """
 
@@ -40,6 +41,7 @@ class Published:
     optional: tuple[str, ...] = ()
     commercial: bool = True
     page: str = ""
+    revision: str = "main"
     sha256: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -92,7 +94,8 @@ PUBLISHED = (
     _hub(
         "grounding-dino-tiny", "Grounding DINO (tiny): words to boxes", "Apache-2.0", 690e6,
         "grounding-dino/grounding-dino-tiny", "IDEA-Research/grounding-dino-tiny", (*_TRANSFORMERS, *_TOKENIZER),
-        optional=("added_tokens.json",),
+        optional=("added_tokens.json",), revision="a2bb814dd30d776dcf7e30523b00659f4f141c71",
+        sha256={"model.safetensors": "1a2412ef99bd74bcd3c2a246fa1e48581f8889a1300c9051974741314fc042f3"},
     ),
     _sam2("tiny", 156),
     _sam2("small", 184),
@@ -106,7 +109,12 @@ PUBLISHED = (
             "image_encoder/model.fp16.safetensors", "vae/config.json", f"vae/{_HALF}", "unet/config.json",
             f"unet/{_HALF}",
         ),
-        optional=_WORDS,
+        optional=_WORDS, revision="6c4e9e70bdcd36eb59d98d2b583adea0813ea8de",
+        sha256={
+            "image_encoder/model.fp16.safetensors": "ae616c24393dd1854372b0639e5541666f7521cbe219669255e865cb7f89466a",
+            f"vae/{_HALF}": "3e4c08995484ee61270175e9e7a072b66a6e4eeb5f0c266667fe1f45b90daf9a",
+            f"unet/{_HALF}": "6ef043141380ab4f5f0698d0b735e4020d6049819e3c756ddbe2672a48a466d4",
+        },
     ),
     _hub(
         "modelscope-t2v", "ModelScopeT2V: another base model, half precision", "CC BY-NC 4.0", 3.7e9,

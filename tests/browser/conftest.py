@@ -20,7 +20,7 @@ from tests.browser.frontend import CLASSIC, NODES_2, Frontend
 from tests.conftest import missing
 
 ROOT = Path(__file__).resolve().parents[2]
-START_SECONDS = 120
+START_SECONDS = 300
 
 
 class Server:
@@ -97,6 +97,7 @@ def server(comfyui: Path, tmp_path_factory: pytest.TempPathFactory):
 def chromium():
     """Chromium with WebGL in software, so that viewers draw without a graphics card."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    playwright.expect.set_options(timeout=60_000)  # that of a busy machine
     names = (os.environ.get("CHROMIUM"), "chromium", "chromium-browser", "google-chrome", "chrome")
     path = next(filter(None, (shutil.which(name) for name in names if name)), None)
     if path is None:

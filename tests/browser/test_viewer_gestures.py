@@ -8,6 +8,7 @@ import pytest
 from benchmarks.cube_clip import cube_clip
 from pointvid.export.html import write_html
 from tests.browser.test_viewer_page import cloud, drawn
+from tests.conftest import eventually
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 expect = sync_api.expect
@@ -125,27 +126,34 @@ def drawn_in(page, milliseconds: int = 600) -> int:
     return page.evaluate("() => pointvidViewer.statistics.drawn") - before
 
 
+def keeps_drawing(page) -> None:
+    before = page.evaluate("() => pointvidViewer.statistics.drawn")
+    page.wait_for_function("(drawn) => pointvidViewer.statistics.drawn > drawn + 3", arg=before)
+
+
+def stays_undrawn(page) -> None:
+    """The browser says late that an element is out of sight; from then on there is nothing more."""
+    eventually(lambda: drawn_in(page) == 0)
+    assert drawn_in(page) == 0
+
+
 def test_nothing_is_drawn_out_of_sight(page):
     page.evaluate("() => pointvidViewer.act('togglePlay')")
-    assert drawn_in(page) > 3
+    keeps_drawing(page)
     page.evaluate(
         "() => { document.body.style.height = '4000px'; document.querySelector('main').style.marginTop = '3000px' }"
     )
-    page.wait_for_timeout(300)
-    assert drawn_in(page) == 0
+    stays_undrawn(page)
     page.evaluate("() => { document.querySelector('main').style.marginTop = '0' }")
-    page.wait_for_timeout(100)
-    assert drawn_in(page) > 3
+    keeps_drawing(page)
     assert page.evaluate("() => pointvidViewer.statistics.playing")
 
 
 def test_nothing_is_drawn_while_the_element_is_out_of_the_page(page):
     page.evaluate("() => { pointvidViewer.act('togglePlay'); globalThis.kept = pointvidViewer.host; kept.remove() }")
-    page.wait_for_timeout(300)
-    assert drawn_in(page) == 0
+    stays_undrawn(page)
     page.evaluate("() => document.querySelector('#viewer').append(kept)")
-    page.wait_for_timeout(300)
-    assert drawn_in(page) > 3
+    keeps_drawing(page)
 
 
 def test_every_comparison_shows_its_sets(page):

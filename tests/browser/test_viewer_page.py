@@ -13,6 +13,7 @@ from PIL import Image
 from benchmarks.cube_clip import cube_clip
 from pointvid.export.html import write_html
 from pointvid.tracks import PointTracks
+from tests.conftest import eventually
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 expect = sync_api.expect
@@ -173,8 +174,7 @@ def test_turning_and_zooming_with_the_mouse(show):
     assert (np.abs(turned - before).sum(-1) > 30).mean() > 0.02
     for _ in range(4):
         page.mouse.wheel(0, 600)
-    page.wait_for_timeout(300)
-    assert drawn(cloud(page)).sum() < 0.8 * drawn(turned).sum()
+    eventually(lambda: drawn(cloud(page)).sum() < 0.8 * drawn(turned).sum())
     page.evaluate("() => pointvidViewer.act('reset')")
     np.testing.assert_array_equal(cloud(page), before)
 
@@ -184,7 +184,7 @@ def test_picking_shows_the_numbers_of_the_nearest_point(show):
     uvd = torch.tensor([[[224.0, 128, 2]], [[234.0, 128, 2]], [[244.0, 128, 2]]])
     page = show(tracks.replace(uvd=uvd, visible=torch.ones(3, 1, dtype=torch.bool)), video)
     page.evaluate("() => { pointvidViewer.act('through'); pointvidViewer.act('seek', 1) }")
-    page.wait_for_timeout(200)
+    page.evaluate("() => new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
     box = page.locator(".cloud canvas").bounding_box()
     scale = min(box["width"] / 449, box["height"] / 257) / 1.02
     page.mouse.click(box["x"] + box["width"] / 2 + 10 * scale, box["y"] + box["height"] / 2)
@@ -226,11 +226,13 @@ def test_image_plane_shows_the_frame_where_the_points_are(show):
         """() => { pointvidViewer.act('set', ['picture', 'off']); pointvidViewer.act('through');
                    pointvidViewer.act('set', ['imagePlane', true]) }"""
     )
-    page.wait_for_timeout(300)
-    picture = cloud(page)
-    height, width = picture.shape[:2]
-    assert picture[height // 2 + 60, width // 4, 0] > 120
-    assert picture[height // 2 + 60, width * 3 // 4, 0] < 30
+
+    def reds():
+        picture = cloud(page)
+        height, width = picture.shape[:2]
+        return [picture[height // 2 + 60, width * quarter // 4, 0] for quarter in (1, 3)]
+
+    eventually(lambda: reds()[0] > 120 and reds()[1] < 30)  # once the frame is decoded and the stage laid out anew
 
 
 @pytest.mark.parametrize(
@@ -308,11 +310,9 @@ def test_a_lost_context_is_explained_and_comes_back(show):
     page = show(cube_clip(2000, 2)[0])
     before = cloud(page)
     page.evaluate("() => pointvidViewer.renderer.gl.getExtension('WEBGL_lose_context').loseContext()")
-    page.wait_for_timeout(200)
-    assert "took the 3D context away" in message(page)
+    eventually(lambda: "took the 3D context away" in message(page))
     page.get_by_role("button", name="Try again").click()
-    page.wait_for_timeout(400)
-    assert message(page) == ""
+    eventually(lambda: message(page) == "")
     np.testing.assert_array_equal(cloud(page), before)
 
 
@@ -371,6 +371,5 @@ def test_dispose_leaves_nothing(show):
         """() => { globalThis.gl = pointvidViewer.renderer.gl; pointvidViewer.act('togglePlay');
                    pointvidViewer.dispose() }"""
     )
-    page.wait_for_timeout(200)
-    assert page.evaluate("() => [gl.isContextLost(), document.querySelector('main').children.length]") == [True, 1]
+    page.wait_for_function("() => gl.isContextLost() && document.querySelector('main').children.length === 1")
     assert page.evaluate("() => document.querySelector('main').firstElementChild.tagName") == "NOSCRIPT"

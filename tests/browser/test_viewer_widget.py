@@ -8,6 +8,7 @@ from benchmarks.cube_clip import cube_clip
 from pointvid.files.track_file import save_tracks
 from tests.browser.frontend import CLASSIC, NODES_2, Frontend
 from tests.browser.test_viewer_gestures import Fingers
+from tests.conftest import eventually
 
 pytestmark = pytest.mark.browser
 
@@ -112,8 +113,7 @@ def test_sight_fingers_comparison_and_full_screen(frontend):
 
     for by, plays in ((0, True), (5000, False), (-5000, True)):
         page.evaluate("(by) => { app.canvas.ds.offset[0] += by; app.canvas.setDirty(true, true) }", by)
-        page.wait_for_timeout(2000 if by else 0)
-        assert (frames_seen() > 1) == plays
+        eventually(lambda plays=plays: (frames_seen() > 1) == plays)
     page.evaluate(script("root().querySelector('.bar button').click()"))  # stop playing
 
     canvas = script(

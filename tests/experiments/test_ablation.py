@@ -32,6 +32,7 @@ from experiments.ablation.variants import FIRST, VARIANTS, variant
 from pointvid.diffusion.bases.unet.joint import extract_base
 from pointvid.diffusion.checkpoint import load_checkpoint
 from pointvid.errors import PointVidError
+from pointvid.files.manifest import verify_shards
 from pointvid.point_map import PointMap
 from pointvid.trackers.pipeline import track_points
 from tests.training.tiny import moving_box
@@ -135,9 +136,9 @@ def test_points_that_cannot_be_followed_do_not_count():
 
 def test_sparse_points_are_exact_where_displacement_is_constant():
     point_map = moving_box(0).point_map
-    kept = sparse_points(point_map, None, "displacement", 4)
+    kept = sparse_points(point_map, "displacement", 4)
     assert torch.allclose(kept.points, point_map.points, atol=1e-4)
-    absolute = sparse_points(point_map, None, "absolute", 4)
+    absolute = sparse_points(point_map, "absolute", 4)
     assert (absolute.points - point_map.points).abs().max() > 0.5
     assert torch.equal(absolute.mask, point_map.mask)
 
@@ -145,7 +146,7 @@ def test_sparse_points_are_exact_where_displacement_is_constant():
 def test_rewritten_shards_have_other_points_and_the_same_videos(shards_folder, tmp_path):
     rewrite_points(shards_folder, tmp_path / "absolute", "absolute", 4)
     before, after = Shards(shards_folder), Shards(tmp_path / "absolute")
-    after.verify()
+    verify_shards(tmp_path / "absolute")
     assert len(before) == len(after)
     one, two = before[5], after[5]
     assert torch.equal(one.video, two.video)

@@ -259,7 +259,7 @@ def test_what_a_server_does_not_do_is_said(server, item, mode, message, monkeypa
 
 def test_no_server_and_a_slow_one(server, item, monkeypatch):
     monkeypatch.setattr("experiments.evaluation.comfyui._POLL", 0.01)
-    with pytest.raises(PointVidError, match=r"no ComfyUI answers at http://127\.0\.0\.1:9 "):
+    with pytest.raises(PointVidError, match=r"no ComfyUI at http://127\.0\.0\.1:9: it does not answer "):
         ComfyUI(WORKFLOW, "http://127.0.0.1:9", "flow").generate(item, 0)
     server.asked = -(10**9)
     monkeypatch.setattr(Server, "do_GET", lambda self: self.answer({}))

@@ -17,13 +17,13 @@ ROOT = Path(__file__).resolve().parents[2]
 class Host:
     """A process running run_in_host.py."""
 
-    def __init__(self, comfyui: Path, base: Path):
+    def __init__(self, comfyui: Path, base: Path, *flags: str):
         self.base = base
         base.mkdir(parents=True, exist_ok=True)
         self._log = (base / "host.log").open("w", encoding="utf-8")
         script = Path(__file__).with_name("run_in_host.py")
         self._process = subprocess.Popen(
-            [sys.executable, script, "--comfyui", comfyui, "--pack", ROOT, "--base", base],
+            [sys.executable, script, "--comfyui", comfyui, "--pack", ROOT, "--base", base, *flags],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,

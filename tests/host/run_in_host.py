@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import importlib
 import json
 import os
 import sys
@@ -104,6 +105,18 @@ def probe_node():
     return Probe
 
 
+def add_toy_base(pack: Path) -> None:
+    """Put tests/toy_base beside the real bases of the loaded pack: into its library, and into its host halves."""
+    sys.path.append(str(pack / "tests"))
+    from toy_base import HOST, LIBRARY, LINE
+
+    package = str(pack).replace(".", "_x_")  # what the host calls it
+    bases = importlib.import_module(f"{package}.pointvid.diffusion.bases")
+    bases.__path__.append(str(LIBRARY))
+    bases.BASES.update(LINE)
+    importlib.import_module(f"{package}.nodes.native.bases").__path__.append(str(HOST))
+
+
 async def load(comfyui: Path, pack: Path) -> dict:
     """Load core's nodes, then the pack; tell what the pack added."""
     import nodes
@@ -173,6 +186,8 @@ async def serve(options: argparse.Namespace, answers: TextIO) -> None:
         answers.flush()
 
     answer(await load(options.comfyui, options.pack))
+    if options.toy:
+        add_toy_base(options.pack)
     events = Events()
     comfy.utils.set_progress_bar_global_hook(events.progress_hook)
     cache = {"lru": 0, "ram": 0, "ram_inactive": 0}
@@ -194,6 +209,7 @@ def main() -> None:
     parser.add_argument("--comfyui", type=Path, required=True)
     parser.add_argument("--pack", type=Path, required=True)
     parser.add_argument("--base", type=Path, required=True)
+    parser.add_argument("--toy", action="store_true", help="with the base of tests/toy_base")
     options, flags = parser.parse_known_args()
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)

@@ -55,7 +55,7 @@ def test_an_empty_folder_names_the_command(host):
     graph.probe(
         "never", graph.add("PointVid_EstimateDepth", depth_model=load(graph, only), image=image(graph), fov=0.0)
     )
-    assert "run `pointvid download zoedepth`" in host.run(graph)["error"]
+    assert "run `python -m pointvid download zoedepth` in the pack's folder" in host.run(graph)["error"]
 
 
 def test_estimated_depth_is_the_librarys_and_feeds_the_tracker(host, models):

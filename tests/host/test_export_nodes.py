@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from pointvid.export.glb import encode_glb
+from pointvid.export.registry import FORMATS
 from pointvid.files.track_file import load_tracks, save_tracks
 from tests.host.graphs import Graph
 from tests.host.test_track_nodes import some_tracks
@@ -26,6 +27,11 @@ def export(host, kind: str, **more) -> tuple[Graph, str]:
         **more,
     )
     return graph, node
+
+
+def test_the_node_offers_what_the_library_writes(host):
+    offered = host.report["nodes"]["PointVid_ExportTracks"]["input"]["required"]["format"][1]["options"]
+    assert sorted(offered) == sorted(entry.name for entry in FORMATS if entry.name != "json")
 
 
 def test_glb_reaches_preview_3d(host):

@@ -98,18 +98,22 @@ def host_noise() -> torch.Tensor:
     return torch.randn(LATENT, generator=torch.Generator().manual_seed(7))
 
 
+def told(adapter, text, extra, scale):
+    """Conditions by the library, of a conditioning that the host made."""
+    latent, image = extra["pointvid_image_latent"] * scale, extra["pointvid_image_embedding"]
+    encoded = {"text": text, "image_latent": latent, "image": image}
+    return adapter.conditions(encoded, FRAMES, torch.tensor([FPS]))
+
+
 def host_free(joint: Checkpoint, positive: list, negative: list, noise: torch.Tensor) -> torch.Tensor:
     """The same video by the library's own sampler from the conditioning the host made: latents as a VAE has them."""
     adapter = base_model(joint.info.base)
     unet = adapter.build(joint.info.config).eval()
     unet.load_state_dict(joint.weights)
     scale = joint.info.configs["vae"]["scaling_factor"]
-    both = [
-        adapter.conditions(text, FRAMES, FPS, extra["pointvid_image_latent"] * scale, extra["pointvid_image_embedding"])
-        for ((text, extra),) in (positive, negative)
-    ]
+    both = [told(adapter, text, extra, scale) for ((text, extra),) in (positive, negative)]
     with torch.no_grad():
-        return sample(guided(unet, *both, 3.0), joint.info.process, noise, steps=4) / scale
+        return sample(guided(unet, joint.info.process, *both, 3.0), joint.info.process, noise, steps=4) / scale
 
 
 def test_conditioning_is_what_the_encoders_libraries_make(host, joint, published):
@@ -139,7 +143,7 @@ def sampled_both_ways(node: str, host, joint: Checkpoint) -> tuple[torch.Tensor,
     assert result["ok"], result
     found = host.probed("latent")["samples"]
     # Below the noisiest step the host adds sigma * noise, which the network sees as noise of variance < 1.
-    first = joint.info.process.timesteps(4)[0]
+    first = joint.info.process.levels(4)[0]
     alpha = joint.info.process.alphas_cumprod[first]
     noise = initial_noise(LATENT, 7) if own else host_noise() * (1 - alpha).sqrt()
     return found, host_free(joint, host.probed("positive"), host.probed("negative"), noise)
@@ -220,13 +224,15 @@ def test_inner_guidance_is_the_librarys(host, joint):
     unet = adapter.build(joint.info.config).eval()
     unet.load_state_dict(joint.weights)
     both = [
-        adapter.conditions(text, FRAMES, FPS, extra["pointvid_image_latent"] * scale, extra["pointvid_image_embedding"])
-        for ((text, extra),) in (host.probed("positive"), host.probed("negative"))
+        told(adapter, text, extra, scale) for ((text, extra),) in (host.probed("positive"), host.probed("negative"))
     ]
     schedule = joint.info.process
-    spread = float((1 - schedule.alphas_cumprod[schedule.timesteps(2)[0]]).sqrt())
+    spread = float((1 - schedule.alphas_cumprod[schedule.levels(2)[0]]).sqrt())
     with torch.no_grad():
-        expected = sample(inner_guided(unet, *both, 3.0, 2.0), schedule, host_noise() * spread, steps=2) / scale
+        expected = (
+            sample(inner_guided(unet, schedule, *both, w1=3.0, w2=2.0), schedule, host_noise() * spread, steps=2)
+            / scale
+        )
     assert (patched - expected).abs().max() < 1e-4 * expected.abs().max()
 
 
@@ -254,10 +260,9 @@ def test_without_points_the_points_change_nothing(host, joint):
     adapter, scale = base_model(joint.info.base), joint.info.configs["vae"]["scaling_factor"]
     unet = adapter.build(joint.info.config).eval()
     unet.load_state_dict(joint.weights)
-    latent, embedding = extra["pointvid_image_latent"] * scale, extra["pointvid_image_embedding"]
-    denoise = guided(unet, adapter.conditions(text, FRAMES, FPS, latent, embedding), None, 1.0)
     schedule = joint.info.process
-    spread = (1 - schedule.alphas_cumprod[schedule.timesteps(2)[0]]).sqrt()
+    denoise = guided(unet, schedule, told(adapter, text, extra, scale))
+    spread = (1 - schedule.alphas_cumprod[schedule.levels(2)[0]]).sqrt()
     with torch.no_grad():
         expected = sample(lambda x, t: denoise(without_points(x), t), schedule, host_noise() * spread, steps=2) / scale
     assert torch.allclose(found[:, :4], expected[:, :4], atol=1e-4 * float(expected.abs().max()))

@@ -49,7 +49,8 @@ def test_empty_folders_say_what_to_put_there(host):
     chosen = {name: node["input"]["required"][name][1]["options"][0] for name in ("detector", "masker")}
     graph = Graph()
     graph.probe("never", *load(graph, **chosen))
-    expected = "models/grounding-dino holds no model; run `pointvid download grounding-dino-tiny` and refresh"
+    command = "`python -m pointvid download grounding-dino-tiny` in the pack's folder"
+    expected = f"models/grounding-dino holds no model; run {command} and refresh"
     assert host.run(graph)["error"] == expected
 
 
@@ -107,8 +108,9 @@ def test_tracking_takes_labels(host, models):
     u, v = tracks["uvd"][0, :, :2].long().unbind(-1)
     assert len(tracks["object_id"].unique()) > 1
     assert torch.equal(tracks["object_id"], found.object_map[v, u])
-    assert f"points of {', '.join(found.labels[:20])}" in host.probed("named_report")
-    assert "points of the given mask" in host.probed("marked_report")
+    named = [f"{label} {score:.2f}" for label, score in zip(found.labels, found.scores.tolist())]
+    assert f"objects: {', '.join(named[:8])}" in host.probed("named_report")
+    assert "marked by the mask" in host.probed("marked_report")
 
 
 def test_labels_without_segmenter_are_one_line(host, models):

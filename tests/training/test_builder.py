@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 import sys
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from pointvid.errors import PointVidError
 from pointvid.files.atomic import atomic_path
 from pointvid.files.manifest import read_manifest, verify_shards
 from pointvid.files.video import write_video
+from pointvid.preprocess import Gates
 from tests.moving_clips import FPS, FRAMES, SIZE, box_clip, box_points
 from training import build_dataset
 from training.build_dataset import build, read_config, summary
@@ -297,12 +299,18 @@ def test_the_commented_config_holds_every_default():
     text = path.read_text(encoding="utf-8")
 
     def keys(model):
-        for name, value in model:
+        for name, value in vars(model).items():
             yield name
-            if isinstance(value, BaseModel):
+            if isinstance(value, BaseModel) or is_dataclass(value):
                 yield from keys(value)
 
     assert {key for key in keys(BuildDataset()) if not re.search(rf"^\s*{key}:", text, re.MULTILINE)} == set()
+
+
+def test_a_choice_of_queries_is_written_down_and_its_absence_is_not():
+    """Data sets that were begun before there was a choice must go on."""
+    assert "queries" not in BuildDataset().decisive()["tracks"]
+    assert BuildDataset(tracks={"queries": "dense"}).decisive()["tracks"]["queries"] == "dense"
 
 
 @pytest.mark.parametrize(
@@ -372,7 +380,7 @@ def test_tiny_networks_in_published_folders_find_and_measure_objects(videos, tmp
 
     write_models(tmp_path / "models")
     depth = published_folder(tmp_path / "depth", "zoedepth")
-    off = dict.fromkeys(type(BuildDataset().gates).model_fields)
+    off = asdict(Gates.off())
     rows = [{"video": str(videos / f"good{n}.mp4"), "caption": "a red ball rolls to a dog"} for n in (1, 2)]
     (tmp_path / "list.json").write_text(json.dumps(rows), encoding="utf-8")
     store = build(

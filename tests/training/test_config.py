@@ -1,9 +1,14 @@
+from itertools import pairwise
+
 import pytest
 import yaml
 
 from pointvid.errors import PointVidError
 from training.config import Augment, Regularize, load_config, save_config
 
+LAUGHS = "a: &a [x,x,x,x,x,x,x,x]\n" + "".join(
+    f"{after}: &{after} [{','.join([f'*{name}'] * 8)}]\n" for name, after in pairwise("abcdefgh")
+)
 MINIMAL = {"out": "runs/x", "steps": 10, "data": {"shards": "shards"}, "model": {"checkpoint": "a.safetensors"}}
 
 
@@ -53,5 +58,31 @@ def test_missing_file_and_bad_yaml(tmp_path):
     with pytest.raises(PointVidError, match="expected a YAML file"):
         load_config(Augment, tmp_path / "absent.yaml")
     (tmp_path / "bad.yaml").write_text("a: [1", encoding="utf-8")
-    with pytest.raises(PointVidError, match="is not YAML"):
+    with pytest.raises(PointVidError, match="cannot be read"):
         load_config(Augment, tmp_path / "bad.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("out: a\nout: b\n", "'out' stands twice"),
+        (LAUGHS, "aliases"),
+        ("[" * 10_000, "nested without end"),
+        (b"out: \xe9\n", "not UTF-8"),
+        ("5: 1\n", "has the key 5"),
+    ],
+)
+def test_strange_yaml_is_one_line(tmp_path, text, said):
+    path = tmp_path / "c.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(PointVidError, match=said) as error:
+        load_config(Augment, path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("change", ["lr=.inf", "lr=.nan", "betas=[2,-1]", "betas=[.nan,0.9]", "eps=-1"])
+def test_numbers_are_finite_and_sane(tmp_path, change):
+    (tmp_path / "c.yaml").write_text("out: o\nsteps: 5\ndata: {shards: x}\nmodel: {checkpoint: c}\n")
+    load_config(Augment, tmp_path / "c.yaml")
+    with pytest.raises(PointVidError, match=f"optimizer.{change.split('=')[0]}"):
+        load_config(Augment, tmp_path / "c.yaml", [f"optimizer.{change}"])

@@ -112,3 +112,27 @@ def test_equal_members_make_equal_shards(tmp_path):
     assert one == two
     with tarfile.open(tmp_path / "a.tar") as tar:
         assert {member.mtime for member in tar} == {0}
+
+
+def test_damaged_samples_are_left_out_by_name(tmp_path, caplog):
+    folder = write_shards(tmp_path, [moving_box(i) for i in range(4)], in_shard=2)
+    path = folder / "s-00001.tar"
+    with tarfile.open(path) as tar:
+        member = next(item for item in tar if item.name.endswith(".points"))
+    data = bytearray(path.read_bytes())
+    data[member.offset_data + 40] ^= 255
+    path.write_bytes(data)
+    key = member.name.partition(".")[0]
+    shards = Shards(folder)
+    index = next(i for i, entry in enumerate(shards.entries) if entry.key == key)
+    with pytest.raises(PointVidError, match=rf"sample {key} of shard \S+s-00001.tar"):
+        shards[index]
+    kept = Shards(folder, skip_damaged=True)
+    assert {entry.key for entry in kept.entries} == {entry.key for entry in shards.entries} - {key}
+    assert all(kept[i].caption for i in range(len(kept)))
+    assert f"skipped: shard s-00001.tar {key}" in caplog.text
+
+
+def test_sizes_with_too_few_samples_are_counted():
+    order = Order([*entries(5), *entries(3, size=(4, 8, 8))], batch_size=4)
+    assert order.never_used == {(4, 8, 8): 3}

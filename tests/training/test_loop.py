@@ -1,3 +1,4 @@
+import csv
 import math
 import os
 import signal
@@ -14,6 +15,7 @@ from pointvid.errors import PointVidError
 from tests.training.toy import ToyStage, toy_config
 from training import loop
 from training.config import Optimizer
+from training.log import Log
 from training.loop import learning_rate, train
 from training.state import latest, load_state
 
@@ -43,9 +45,8 @@ def assert_equal(a, b):
 
 def test_training_lowers_the_loss(tmp_path):
     train(ToyStage(toy_config(tmp_path, steps=200, save_every=200), noise=0.0))
-    lines = (tmp_path / "log.csv").read_text().splitlines()
-    first, last = (float(line.split("loss=")[1].split(",")[0]) for line in (lines[0], lines[-1]))
-    assert last < 0.1 * first
+    losses = [float(row["loss"]) for row in rows_of(tmp_path)]
+    assert losses[-1] < 0.1 * losses[0]
 
 
 def test_resumed_run_equals_the_uninterrupted_one(tmp_path):
@@ -136,13 +137,47 @@ def test_nan_loss_stops_with_the_last_good_state(tmp_path):
     assert all(torch.isfinite(value).all() for value in tensors["model"].values())
 
 
+def rows_of(folder):
+    with (folder / "log.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def test_the_log_forgets_steps_that_are_taken_again(tmp_path):
     train(ToyStage(toy_config(tmp_path, steps=4)))
+    before = rows_of(tmp_path)
+    assert list(before[0]) == ["step", "loss", "lr", "grad_norm"]
     with (tmp_path / "log.csv").open("a") as file:
-        file.write("5,loss=9\n6,lo")
+        file.write("5,9,1,1\n6,lo")
     train(ToyStage(toy_config(tmp_path, steps=6)))
-    steps = [line.split(",")[0] for line in (tmp_path / "log.csv").read_text().splitlines()]
-    assert steps == ["1", "2", "3", "4", "5", "6"]
+    rows = rows_of(tmp_path)
+    assert [row["step"] for row in rows] == ["1", "2", "3", "4", "5", "6"]
+    assert rows[:4] == before
+    assert float(rows[4]["loss"]) != 9
+
+
+def test_a_run_of_version_0_1_keeps_its_log(tmp_path):
+    train(ToyStage(toy_config(tmp_path, steps=2)))
+    old = [f"{row['step']}," + ",".join(f"{k}={v}" for k, v in row.items() if k != "step") for row in rows_of(tmp_path)]
+    expected = rows_of(tmp_path)
+    (tmp_path / "log.csv").write_text("\n".join([*old, "3,loss=9,lr=1,grad_norm=1", "4,lo"]), encoding="utf-8")
+    train(ToyStage(toy_config(tmp_path, steps=4)))
+    assert rows_of(tmp_path)[:2] == expected
+    assert [row["step"] for row in rows_of(tmp_path)] == ["1", "2", "3", "4"]
+
+
+def test_a_loss_that_comes_later_gets_a_column(tmp_path):
+    log = Log(tmp_path / "log.csv", 0)
+    log.add(1, {"loss": 0.5})
+    log.add(2, {"loss": 0.25, "a,b": 1e-7})
+    log.add(3, {"a,b": 2.0})
+    assert rows_of(tmp_path) == [
+        {"step": "1", "loss": "0.5", "a,b": ""},
+        {"step": "2", "loss": "0.25", "a,b": "1e-07"},
+        {"step": "3", "loss": "", "a,b": "2"},
+    ]
+    again = Log(tmp_path / "log.csv", 2)
+    again.add(3, {"loss": 1.0})
+    assert [row["loss"] for row in rows_of(tmp_path)] == ["0.5", "0.25", "1"]
 
 
 def test_changed_settings_do_not_go_on_from_an_old_state(tmp_path):

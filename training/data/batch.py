@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, fields
 import torch
 from torch import Tensor
 
+from pointvid.errors import PointVidError
+
 
 @dataclass
 class Batch:
@@ -34,6 +36,16 @@ class Batch:
     def to(self, device: torch.device | str) -> Batch:
         """On another device."""
         return self._each(lambda value: value.to(device, non_blocking=True))
+
+    def truth(self) -> tuple[Tensor, Tensor, Tensor]:
+        """uvd, mask and intrinsics, of a dataset that was asked for them.
+
+        Raises:
+            PointVidError: it was not.
+        """
+        if self.uvd is None or self.mask is None or self.intrinsics is None:
+            raise PointVidError("the batch holds latents alone, expected true points too")
+        return self.uvd, self.mask, self.intrinsics
 
     @staticmethod
     def stack(items: list[dict[str, Tensor]]) -> Batch:

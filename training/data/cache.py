@@ -67,6 +67,7 @@ def _opened(path: Path) -> tuple[Any, list[str]]:
 def build(
     shards: Shards,
     root: Path,
+    *,
     encoders: Encoders,
     point_range: PointRange,
     trained_encoders: bool,
@@ -94,6 +95,10 @@ def build(
             indices = [index for index, entry in enumerate(shards.entries) if entry.shard == name]
             samples = DataLoader(Subset(shards, indices), batch_size=None, num_workers=workers)
             for index, sample in zip(indices, samples):
+                if not sample.caption:
+                    raise PointVidError(
+                        f"{shards.name(index)} has no caption, expected one sentence; caption the data set first"
+                    )
                 item = encode(sample, encoders, point_range, trained_encoders, device)
                 key = shards.entries[index].key
                 tensors |= {f"{key}/{part}": value.contiguous().cpu() for part, value in item.items()}
@@ -108,8 +113,6 @@ def encode(
     sample: Sample, encoders: Encoders, point_range: PointRange, trained_encoders: bool, device: torch.device | str
 ) -> dict[str, Tensor]:
     """One sample as `Latents` gives it: latents in float16."""
-    if not sample.caption:
-        raise PointVidError("a sample has no caption, expected one sentence each; caption the data set first")
     latents = {}
     halves = (
         ("video", encoders.video, to_range(sample.video)),
@@ -132,6 +135,8 @@ def _mark(shards: Shards, encoders: Encoders, point_range: PointRange, trained_e
     digest = hashlib.sha256(json.dumps(point_range.to_dict(), sort_keys=True).encode())
     for name, record in sorted(shards.manifest["shards"].items()):
         digest.update(f"{name}{record['sha256']}".encode())
+    for name, key, _ in shards.skipped:
+        digest.update(f"without {name} {key}".encode())
     codecs = [encoders.video] if encoders.points is encoders.video else [encoders.video, encoders.points]
     frozen = [] if trained_encoders else [network.state_dict() for network in encoders.networks().values()]
     for weights in (*(codec.state() for codec in codecs), *frozen):

@@ -9,19 +9,25 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import random
 import tarfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from pointvid.errors import PointVidError
 from pointvid.files.atomic import atomic_path
-from pointvid.files.manifest import MANIFEST, file_digest, read_manifest
-from pointvid.files.sample import Sample, decode_point_map, decode_sample
+from pointvid.files.manifest import MANIFEST, file_digest, read_manifest, shard_problems
+from pointvid.files.readable import readable
+from pointvid.files.sample import MEMBERS, Sample, decode_point_map, decode_sample
+from pointvid.files.tar import tar_members
 from pointvid.point_map import PointMap
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -37,16 +43,29 @@ class Entry:
 class Shards:
     """The samples of a folder of shards, by index.
 
+    Args:
+        folder: of manifest.json and *.tar.
+        skip_damaged: compare everything with its hash first, which reads it once, and leave out what is damaged;
+            `skipped` has what, and why. Else a damaged sample is an error when it is asked for.
     Raises:
         PointVidError: no manifest, a shard is missing, cut short or does not hold what the manifest says.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, skip_damaged: bool = False):
         self.folder = folder
         self.manifest = read_manifest(folder)
         self.entries: list[Entry] = []
+        self.skipped = list(shard_problems(folder, self.manifest)) if skip_damaged else []
+        whole = {name for name, key, _ in self.skipped if not key}
+        keys = {(name, key) for name, key, _ in self.skipped if key}
         for name, record in self.manifest["shards"].items():
-            self.entries += self._index(name, record)
+            if name in whole and not (folder / name).is_file():
+                continue
+            kept = [sample for sample in record["samples"] if (name, sample["key"]) not in keys]
+            if kept:
+                self.entries += self._index(name, {**record, "samples": kept}, check_size=name not in whole)
+        for name, key, what in self.skipped:
+            _log.warning("skipped: shard %s %s: %s", name, key, what)
         if not self.entries:
             raise PointVidError(f"shards {folder}: hold no samples, expected at least one")
 
@@ -55,41 +74,51 @@ class Shards:
 
     def __getitem__(self, index: int) -> Sample:
         """Read and decode one sample."""
-        return decode_sample(self.members(index))
+        return decode_sample(self.members(index), self.name(index))
 
     def points(self, index: int) -> PointMap:
         """The point map of one sample, without decoding its video."""
-        return decode_point_map(self.members(index))
+        return decode_point_map(self.members(index), self.name(index))
+
+    def name(self, index: int) -> str:
+        """How error messages call one sample."""
+        entry = self.entries[index]
+        return f"sample {entry.key} of shard {self.folder / entry.shard}"
 
     def members(self, index: int) -> dict[str, bytes]:
         """One sample as it is stored: `sample.encode_sample`'s members."""
         entry = self.entries[index]
-        with (self.folder / entry.shard).open("rb") as file:
+        with (
+            readable(self.name(index), "the shard that its manifest lists"),
+            (self.folder / entry.shard).open("rb") as file,
+        ):
             parts = {}
             for name, (offset, size) in entry.members.items():
                 file.seek(offset)
                 parts[name] = file.read(size)
         return parts
 
-    def _index(self, name: str, record: dict) -> list[Entry]:
+    def _index(self, name: str, record: dict, check_size: bool = True) -> list[Entry]:
         path = self.folder / name
-        if not path.is_file() or path.stat().st_size != record["bytes"]:
+        if not path.is_file() or (check_size and path.stat().st_size != record["bytes"]):
             found = f"{path.stat().st_size} bytes" if path.is_file() else "no such file"
             raise PointVidError(
                 f"shard {path}: {found}, manifest says {record['bytes']} bytes; "
                 "delete it and run the command that made it again"
             )
         members: dict[str, dict[str, tuple[int, int]]] = defaultdict(dict)
-        try:
-            with tarfile.open(path) as tar:
-                for member in tar:
-                    key, _, extension = member.name.partition(".")
-                    members[key][extension] = (member.offset_data, member.size)
-        except tarfile.TarError as error:
-            raise PointVidError(f"shard {path}: is not a readable tar ({error})") from error
-        missing = [sample["key"] for sample in record["samples"] if sample["key"] not in members]
+        with nullcontext() if check_size else suppress(PointVidError):  # of a damaged shard, what comes before that
+            for member in tar_members(path, f"shard {path}"):
+                key, _, extension = member.name.partition(".")
+                if extension in members[key]:
+                    raise PointVidError(f"shard {path}: holds {member.name[:80]!r} twice, expected each once")
+                members[key][extension] = (member.offset_data, member.size)
+        keys = [sample["key"] for sample in record["samples"]]
+        missing = [key for key in keys if not set(MEMBERS) <= set(members.get(key, ()))]
         if missing:
             raise PointVidError(f"shard {path}: manifest lists {missing[0]!r} and {len(missing) - 1} more it lacks")
+        if len(set(keys)) < len(keys):
+            raise PointVidError(f"shard {path}: manifest lists a key twice, expected each once")
         return [
             Entry(name, sample["key"], tuple(sample["size"]), dict(members[sample["key"]]))
             for sample in record["samples"]
@@ -105,6 +134,8 @@ class Order:
         ranks: processes that share a batch; each takes its own part of it.
         seed: two runs with the same seed see the same order, whatever the number of loader workers.
         window: how many shards samples are shuffled among.
+    Attributes:
+        never_used: (T, H, W) -> how many samples there are of a size that has too few for a batch.
     Raises:
         PointVidError: no size has enough samples for one batch.
     """
@@ -121,6 +152,7 @@ class Order:
             raise PointVidError(
                 f"data has {sizes} (TxHxW), expected at least {together} of one size for a batch; lower batch_size"
             )
+        self.never_used = {size: count for size, count in counts.items() if count < together}
         self._epoch = lru_cache(2)(self._shuffled)
 
     def batch(self, n: int, rank: int = 0) -> list[int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -24,7 +26,8 @@ def add_lora(
         if isinstance(module, nn.Linear) and name.endswith(targets) and not _within(name, whole)
     ]
     model = get_peft_model(network, LoraConfig(r=rank, lora_alpha=alpha, target_modules=names))
-    for name, parameter in model.base_model.model.named_parameters():
+    base: Any = model.base_model
+    for name, parameter in base.model.named_parameters():
         if _within(name, whole):
             parameter.requires_grad_(True)
     return model
@@ -35,7 +38,7 @@ def _within(name: str, modules: tuple[str, ...]) -> bool:
 
 
 @torch.no_grad()
-def merged_weights(network: nn.Module) -> dict[str, Tensor]:
+def merged_weights(network: Any) -> dict[str, Tensor]:
     """The plain network's state dict, low-rank updates added in."""
     if not hasattr(network, "merge_adapter"):
         return dict(network.state_dict())

@@ -147,7 +147,7 @@ class DiffusionStage(Stage):
         return make_small_model(small, load_vae(model.vae), self.config.seed)
 
     def _latents(self, folder: Path, points: bool, device: torch.device) -> Latents:
-        shards, info, state = Shards(folder), self.start.info, PartialState()
+        shards, info, state = Shards(folder, self.config.data.skip_damaged), self.start.info, PartialState()
         sizes = {entry.size for entry in shards.entries}
         wanted = (info.frames, *info.resolution)
         if sizes != {wanted}:
@@ -160,13 +160,13 @@ class DiffusionStage(Stage):
         cache = build(
             shards,
             root,
-            self.encoders,
-            self.range,
-            trained,
-            device,
-            state.process_index,
-            state.num_processes,
-            self.config.data.workers,
+            encoders=self.encoders,
+            point_range=self.range,
+            trained_encoders=trained,
+            device=device,
+            rank=state.process_index,
+            ranks=state.num_processes,
+            workers=self.config.data.workers,
         )
         state.wait_for_everyone()
         return Latents(shards, cache, points)

@@ -11,6 +11,7 @@ from pointvid.files.video import write_video
 
 def write_sample_files(folder: Path, clip: Generated) -> None:
     """Write video.mp4 and, where any foreground was generated, tracks.npz (the public track file)."""
-    write_video(folder / "video.mp4", clip.video, clip.point_map.fps)
-    if clip.point_map.mask.any():
-        save_tracks(clip.point_map.to_tracks(clip.video[0]), folder / "tracks.npz")
+    found = clip.points()
+    write_video(folder / "video.mp4", clip.video, found.fps)
+    if found.mask.any():
+        save_tracks(found.to_tracks(clip.video[0]), folder / "tracks.npz")

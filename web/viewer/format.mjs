@@ -3,7 +3,7 @@
 export const VALID = 1 << 15;
 export const VISIBLE = 1 << 14;
 const RIGIDITY_STEPS = (1 << 14) - 1;
-const STEPS = 65535;
+export const STEPS = 65535; // of a coordinate over its span
 const VERSION = 1;
 
 export class FormatError extends Error {}

@@ -1,6 +1,6 @@
 // Which point lies under the pointer.
 
-import { VALID } from "./format.mjs";
+import { STEPS, VALID, VISIBLE } from "./format.mjs";
 
 const REACH = 12; // CSS pixels
 
@@ -10,15 +10,15 @@ const REACH = 12; // CSS pixels
  */
 export function pickPoint(set, frame, matrix, x, y, width, height, showHidden = true) {
   const { samples, points, low, span, camera } = set;
-  const mask = showHidden ? VALID : VALID | (1 << 14);
+  const mask = showHidden ? VALID : VALID | VISIBLE;
   const [fx, fy, cx, cy] = camera;
   let best = -1;
   let bestScore = Infinity;
   for (let i = 0, at = frame * points * 4; i < points; i++, at += 4) {
     if ((samples[at + 3] & mask) !== mask) continue;
-    const d = Math.exp(low[2] + (span[2] * samples[at + 2]) / 65535);
-    const px = ((low[0] + (span[0] * samples[at]) / 65535 - cx) / fx) * d;
-    const py = -((low[1] + (span[1] * samples[at + 1]) / 65535 - cy) / fy) * d;
+    const d = Math.exp(low[2] + (span[2] * samples[at + 2]) / STEPS);
+    const px = ((low[0] + (span[0] * samples[at]) / STEPS - cx) / fx) * d;
+    const py = -((low[1] + (span[1] * samples[at + 1]) / STEPS - cy) / fy) * d;
     const w = matrix[3] * px + matrix[7] * py - matrix[11] * d + matrix[15];
     if (w <= 0) continue;
     const sx = ((matrix[0] * px + matrix[4] * py - matrix[8] * d + matrix[12]) / w + 1) * 0.5 * width;

@@ -29,9 +29,11 @@ class Config(Protocol):
     @classmethod
     def from_dict(cls, values: Any) -> Config:
         """What `to_dict` gave; PointVidError where it is something else."""
+        ...
 
     def to_dict(self) -> dict[str, Any]:
         """As a checkpoint's metadata holds it, of what JSON has."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,8 @@ class BaseModel(ABC):
     def build(self, config: Any, **options: Any) -> nn.Module:
         """The joint network, called as `network(x [B,2C,T',h,w], time [B], **conditions)`.
 
-        The trainer also calls its `enable_checkpointing(enabled)`: recompute activations in the backward pass.
+        The trainer also calls its `enable_checkpointing(enabled)`, to recompute activations in the backward pass; hosts
+        read its `dtype`.
 
         Args:
             options: operations (a host's namespace of layers), dtype, device, attention; those that a caller has.

@@ -146,4 +146,5 @@ def gripper(stage: Stage, at: tuple[float, float, float], yaw: float, opening: f
 
 
 def _times(point: tuple[float, float, float], scale: float) -> tuple[float, float, float]:
-    return tuple(scale * x for x in point)
+    x, y, z = point
+    return scale * x, scale * y, scale * z

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -113,7 +114,7 @@ class AllTrackerNet(nn.Module):
         images = ((images / 255 - mean) / std).contiguous(memory_format=torch.channels_last)
         return self.fnet(images) if self.config.small else self.dot_conv(self.cnn(images))
 
-    def _refine_in_memory(self, *inputs: object) -> tuple[Tensor, Tensor, Tensor]:
+    def _refine_in_memory(self, *inputs: Any) -> tuple[Tensor, Tensor, Tensor]:
         """As `refine`; where the correlations of a window do not fit into memory, frame by frame from then on."""
         if not self.lean:
             try:

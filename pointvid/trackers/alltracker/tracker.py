@@ -12,13 +12,14 @@ from torch.nn import functional as F
 from ...depth import Depth
 from ...errors import PointVidError
 from ...progress import Progress, silent
-from ...weights.read import load_weights, read_weights
+from ...weights.folder import download_command
+from ...weights.read import load_weights, read_state_dict
 from ..base import Frames, Tracked
 from .model import AllTrackerConfig, AllTrackerNet
 
 SOURCE = (
     "alltracker.pth or alltracker_tiny.pth of the project aharley/alltracker (MIT licence); "
-    "`pointvid download alltracker` fetches it"
+    f"{download_command('alltracker')} fetches it"
 )
 
 
@@ -51,7 +52,7 @@ class AllTracker:
         device: str | torch.device | None = None,
         config: AllTrackerConfig | None = None,
     ) -> None:
-        state = read_weights(weights, "alltracker", SOURCE)
+        state = read_state_dict(weights, SOURCE, "alltracker")
         small = any(key.startswith("fnet.") for key in state)
         self.net = AllTrackerNet(config or AllTrackerConfig(small=small)).requires_grad_(False)
         load_weights(self.net, state, "alltracker")

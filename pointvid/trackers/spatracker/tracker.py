@@ -11,14 +11,15 @@ from torch.nn import functional as F
 from ...depth import Depth
 from ...errors import PointVidError
 from ...progress import Progress, silent
-from ...weights.read import load_weights, read_weights
+from ...weights.folder import download_command
+from ...weights.read import load_weights, read_state_dict
 from ..base import Frames, Tracked
 from .model import UNUSED, SpaTrackerConfig, SpaTrackerNet
 from .queries import SIZE, network_grid
 
 SOURCE = (
     "spaT_final.pth of the project henry123-boy/SpaTracker (weights CC BY-NC 4.0: no commercial use); "
-    "`pointvid download spatracker` says how to get it"
+    f"{download_command('spatracker')} says how to get it"
 )
 _SUPPORT = 6
 
@@ -54,7 +55,7 @@ class SpaTracker:
         device: str | torch.device | None = None,
         config: SpaTrackerConfig | None = None,
     ) -> None:
-        state = read_weights(weights, "spatracker", SOURCE)
+        state = read_state_dict(weights, SOURCE, "spatracker")
         self.net = SpaTrackerNet(config or SpaTrackerConfig(window=window)).requires_grad_(False)
         load_weights(self.net, state, "spatracker", UNUSED)
         self.device = device

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, get_type_hints
 
 from ....errors import PointVidError
+from ....files.document import check_shape
 
+MOST_CHANNELS, MOST_LAYERS = 65_536, 32
+"""No UNet has more; a damaged file may say anything."""
 _CLASS_NAMES = {True: "I2VGenXLUNet", False: "UNet3DConditionModel"}
 # Settings of UNet3DConditionModel that no published video model changes; anything else is refused, not ignored.
 _FIXED = {
@@ -45,6 +48,17 @@ class UNetConfig:
     image_conditioning: bool = True
 
     def __post_init__(self) -> None:
+        numbers = (*self.block_out_channels, self.layers_per_block, self.cross_attention_dim, self.attention_head_dim)
+        numbers += (self.norm_num_groups, self.latent_channels, len(self.block_out_channels))
+        if not all(0 < number <= MOST_CHANNELS for number in numbers) or self.layers_per_block > MOST_LAYERS:
+            raise PointVidError(
+                f"UNet config: has the numbers {list(numbers)[:12]}, expected 1 to {MOST_CHANNELS}, and "
+                f"layers_per_block up to {MOST_LAYERS}"
+            )
+        if len(self.block_out_channels) > MOST_LAYERS:
+            raise PointVidError(
+                f"UNet config: {len(self.block_out_channels)} resolutions, expected up to {MOST_LAYERS}"
+            )
         if not self.block_out_channels or len(self.block_out_channels) != len(self.attention_levels):
             raise PointVidError(
                 f"UNet config: {len(self.block_out_channels)} block_out_channels and {len(self.attention_levels)} "
@@ -139,7 +153,13 @@ def read_fields(kind: type, values: Any, name: str) -> dict[str, Any]:
     unknown = sorted(set(values) - {field.name for field in fields(kind)})
     if unknown:
         raise PointVidError(f"{name}: has unknown keys {unknown}, written by a newer pointvid? update this one")
+    hints = get_type_hints(kind)
+    shapes = {f"{key}?": _SHAPES.get(hints[key], object) for key in values}
+    check_shape(dict(values), shapes, name, "what pointvid wrote")
     return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+
+
+_SHAPES = {int: int, bool: bool, str: str, tuple[int, ...]: [int], tuple[bool, ...]: [bool]}
 
 
 def _block_types(direction: str, attention_levels: tuple[bool, ...]) -> list[str]:

@@ -6,7 +6,7 @@ Needs transformers and diffusers (the extra `demo`); inside ComfyUI its own load
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ....errors import PointVidError
+from ....files.document import Number, Whole, check_shape
+from ....files.readable import readable
 from ....weights.check import check_keys
 from ...latents import Codec, FrameCodec
 
@@ -32,7 +34,7 @@ class TextEncoder:
         layers_skipped: how many of the last layers are left out, as the base was trained.
     """
 
-    model: nn.Module
+    model: Any
     tokenizer: Any
     layers_skipped: int
 
@@ -58,7 +60,7 @@ class TextEncoder:
         return layers[len(layers) - self.layers_skipped :]
 
     @property
-    def _inner(self) -> nn.Module:
+    def _inner(self) -> Any:
         return getattr(self.model, "text_model", self.model)  # transformers 5 dropped this level
 
 
@@ -66,7 +68,7 @@ class TextEncoder:
 class ImageEncoder:
     """Images -> CLIP embeddings. model: transformers' CLIPVisionModelWithProjection; mean, std: of its RGB input."""
 
-    model: nn.Module
+    model: Any
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
 
@@ -120,6 +122,13 @@ class ClipEncoders:
         return {name: published_weights(network, name) for name, network in self.networks().items()}
 
 
+_PART_SHAPE = {
+    name + "?": Whole(1, most)
+    for name, most in (("num_hidden_layers", 1000), ("layers_per_block", 100), ("hidden_size", 2**17))
+}
+_PROCESSOR_SHAPE = {"image_mean": (float, float, float), "image_std": (Number(0, above=True),) * 3}
+
+
 def load_clip_encoders(
     checkpoint: Checkpoint, layers_skipped: int, device: torch.device | str, dtype: torch.dtype | None
 ) -> ClipEncoders:
@@ -136,28 +145,35 @@ def load_clip_encoders(
             f"{error.name} is not installed, expected it for work outside ComfyUI: pip install comfyui-pointvid[demo]"
         ) from error
 
-    def built(model: nn.Module, part: str, wanted: torch.dtype | None) -> nn.Module:
+    def built(made: Callable[[], nn.Module], part: str, wanted: torch.dtype | None) -> nn.Module:
         weights = checkpoint.parts[part]
+        check_shape(configs[part], _PART_SHAPE, f"checkpoint: config of {part}", "what was published")
+        with torch.device("meta"):  # nothing is allocated for a config that is not the weights'
+            model = made()
         if part == "text_encoder" and not any(key.startswith("text_model.") for key in model.state_dict()):
             weights = {key.removeprefix("text_model."): value for key, value in weights.items()}
         check_keys(weights, model, part)
+        model = made()
         model.load_state_dict(weights)
         # diffusers' own `to` warns of every cast
         return nn.Module.to(model, device, wanted or next(iter(weights.values())).dtype).eval()
 
     configs = checkpoint.info.configs
-    text = TextEncoder(
-        built(CLIPTextModel(CLIPTextConfig.from_dict(configs["text_encoder"])), "text_encoder", dtype),
-        load_tokenizer(checkpoint.parts["tokenizer"]),
-        layers_skipped,
-    )
-    image = None
-    if checkpoint.info.config.unet.image_conditioning:
-        vision = CLIPVisionModelWithProjection(CLIPVisionConfig.from_dict(configs["image_encoder"]))
-        processor = configs["image_processor"]
-        mean, std = tuple(processor["image_mean"]), tuple(processor["image_std"])
-        image = ImageEncoder(built(vision, "image_encoder", dtype), mean, std)
-    codec = FrameCodec(built(AutoencoderKL.from_config(configs["vae"]), "vae", torch.float32))
+    with readable("checkpoint: its encoders", "the configs and files that were published; convert it again"):
+        network = built(lambda: CLIPTextModel(CLIPTextConfig.from_dict(configs["text_encoder"])), "text_encoder", dtype)
+        text = TextEncoder(network, load_tokenizer(checkpoint.parts["tokenizer"]), layers_skipped)
+        image = None
+        if checkpoint.info.config.unet.image_conditioning:
+            processor = configs["image_processor"]
+            check_shape(processor, _PROCESSOR_SHAPE, "checkpoint: config of image_processor", "what was published")
+            mean, std = tuple(processor["image_mean"]), tuple(processor["image_std"])
+            network = built(
+                lambda: CLIPVisionModelWithProjection(CLIPVisionConfig.from_dict(configs["image_encoder"])),
+                "image_encoder",
+                dtype,
+            )
+            image = ImageEncoder(network, mean, std)
+        codec = FrameCodec(built(lambda: AutoencoderKL.from_config(configs["vae"]), "vae", torch.float32))
     return ClipEncoders(text, image, codec, codec)
 
 

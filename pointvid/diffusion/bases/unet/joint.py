@@ -42,6 +42,10 @@ class JointConfig:
     entry_head_dim: int = 32
 
     def __post_init__(self) -> None:
+        if not (0 < self.entry_heads <= 1024 and 0 < self.entry_head_dim <= 1024):
+            raise PointVidError(
+                f"entry attention has {self.entry_heads} heads of {self.entry_head_dim}, expected 1 to 1024 of both"
+            )
         if self.entry_attention not in ENTRY_ATTENTIONS:
             raise PointVidError(f"entry_attention is {self.entry_attention!r}, expected one of {ENTRY_ATTENTIONS}")
 
