@@ -152,7 +152,7 @@ class LucasKanade:
         start = torch.where(((chained - where).norm(dim=-1) > 2)[:, None], where, chained)
         uv, score = anchors.find(now[1], start, warp, which)
         self._refine(now, anchors, which, state.visible[rows], uv, score, warp)
-        good = self._agrees(uv, score, where)
+        good = self._agrees(uv, score, where, state.uv[rows])
         work.uv[rows], work.score[rows], work.good[rows], work.warp[rows] = uv, score, good, warp
         tried = start
         for turn in range(self.rounds):
@@ -160,9 +160,8 @@ class LucasKanade:
                 self._search(now, anchors, consensus, state, work, which, rows)
             where, warp, _ = consensus.fit(work.uv, work.trust(), work.warp[rows], rows)
             uv, score, good = work.uv[rows], work.score[rows], work.good[rows]
-            stray = (
-                ~good | ((uv - where).norm(dim=-1) > 1 + self.slack * ((score - 0.7) / 0.3).clamp(0, 1))
-            ).nonzero()[:, 0]
+            apart = (uv - where).norm(dim=-1) > 1 + self._slack(score, where, state.uv[rows])
+            stray = (~good | apart).nonzero()[:, 0]
             work.where[rows], work.warp[rows] = where, warp
             stray = stray[(where - tried)[stray].norm(dim=-1) > 0.5]  # not where it was looked for before
             tried = where
@@ -175,14 +174,14 @@ class LucasKanade:
             stray = stray[better]
             uv[stray], score[stray], warp[stray] = at[better], fit[better], bent[better]
             work.warp[rows] = warp
-            good = self._agrees(uv, score, where)
+            good = self._agrees(uv, score, where, state.uv[rows])
             work.uv[rows], work.score[rows], work.good[rows] = uv, score, good
 
     def _join(self, before, now, anchors, consensus, state, work, which, rows) -> None:
         where, warp, _ = consensus.fit(work.uv, work.trust(), work.warp[rows], rows)
         uv, score = anchors.find(now[1], where, warp, which)
         self._refine(now, anchors, which, state.visible[rows], uv, score, warp)
-        good = self._agrees(uv, score, where)
+        good = self._agrees(uv, score, where, state.uv[rows])
         unsure = (state.visible[rows] & (~good | (score < self.refresh_below))).nonzero()[:, 0]
         asked = which[unsure]
         chained, chain_score = chain(
@@ -192,9 +191,15 @@ class LucasKanade:
         work.uv[rows], work.score[rows], work.good[rows] = uv, score, good
         work.where[rows], work.warp[rows] = where, warp
 
-    def _agrees(self, uv: Tensor, score: Tensor, where: Tensor) -> Tensor:
-        """Whether a place fits the patch, and the neighbours the less the better it does."""
-        return (score > 0.6) & ((uv - where).norm(dim=-1) < 3 + self.slack * ((score - 0.7) / 0.3).clamp(0, 1))
+    def _agrees(self, uv: Tensor, score: Tensor, where: Tensor, before: Tensor) -> Tensor:
+        """Whether a place fits the patch, and the neighbours."""
+        return (score > 0.6) & ((uv - where).norm(dim=-1) < 2 + self._slack(score, where, before))
+
+    def _slack(self, score: Tensor, where: Tensor, before: Tensor) -> Tensor:
+        """How far a patch may lie beside where its neighbours say, pixels: the farther the better it fits and the
+        faster it goes. What is slow and covered would else stay with what covers it."""
+        pace = ((where - before).norm(dim=-1) / 16).clamp(max=1)
+        return self.slack * pace * ((score - 0.7) / 0.3).clamp(0, 1)
 
     def _search(self, now, anchors, consensus, state, work, which, rows) -> None:
         """Look for what is lost in a window around where its course leads."""
