@@ -250,9 +250,11 @@ class LucasKanade:
         # Where the patch no longer looks like the point, the step from the last frame may still be sure of it. It must
         # also keep its course: what sweeps over a point drags the step along, too.
         chained, chain_score = work.chained[rows], work.chain_score[rows]
-        steady = (chained - ahead).norm(dim=-1) < 2 + 0.25 * state.velocity[rows].norm(dim=-1)
+        pace = ((where - state.uv[rows]).norm(dim=-1) / 16).clamp(max=1)
+        near = 0.5 + 2 * pace  # what stays behind a slow surface leaves it by a pixel a frame
+        steady = (chained - ahead).norm(dim=-1) < near + 0.25 * state.velocity[rows].norm(dim=-1)
         sure = state.visible[rows] & steady & (chain_score > self.refresh_sure)
-        sure &= (chained - where).norm(dim=-1) < 2
+        sure &= (chained - where).norm(dim=-1) < near
         handed = sure & (~good | (score < self.refresh_below))
         uv = torch.where((handed & ~good)[:, None], chained, uv)
         good = good | handed
