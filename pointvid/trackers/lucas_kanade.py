@@ -201,10 +201,14 @@ class LucasKanade:
         pace = ((where - before).norm(dim=-1) / 16).clamp(max=1)
         return self.slack * pace * ((score - 0.7) / 0.3).clamp(0, 1)
 
+    def _known(self, consensus: Consensus, work: _Work, rows: slice) -> Tensor:
+        """The share of a point's believed neighbours that were found, [n]."""
+        tie = consensus.near[rows, 1:] * consensus.belief[rows, 1:]
+        return (tie * work.good[consensus.index[rows, 1:]]).sum(1) / tie.sum(1).clamp(min=1e-6)
+
     def _search(self, now, anchors, consensus, state, work, which, rows) -> None:
         """Look for what is lost in a window around where its course leads."""
-        tie = consensus.near[rows, 1:] * consensus.belief[rows, 1:]
-        known = (tie * work.good[consensus.index[rows, 1:]]).sum(1) / tie.sum(1).clamp(min=1e-6)
+        known = self._known(consensus, work, rows)
         unseen = state.hidden[rows]
         due = (unseen >= self.hidden_for) & (unseen % 2 == 0) | (unseen < 0)
         lost = (~work.good[rows] & due & (known < self.search_known)).nonzero()[:, 0]
@@ -263,7 +267,10 @@ class LucasKanade:
         work.uv[rows] = torch.where(good[:, None], uv, ahead)
         work.score[rows], work.good[rows] = score, good
         where, warp, agreement = consensus.fit(work.uv, work.trust(), warp, rows)
-        uv = torch.where(good[:, None], uv, where)
+        # What is hidden goes with its neighbours, unless few are seen and they leave its course: they may hide it.
+        gap = (where - ahead).norm(dim=-1)
+        stay = (self._known(consensus, work, rows) < 0.6) & (gap > 0.5 + 0.25 * (ahead - state.uv[rows]).norm(dim=-1))
+        uv = torch.where(good[:, None], uv, torch.where(stay[:, None], ahead, where))
         work.uv[rows], work.warp[rows] = uv, warp
         consensus.learn(agreement, work.trust(), rows)
         handed = handed.nonzero()[:, 0]
