@@ -15,10 +15,11 @@ from .patches import Pyramid, from_level, square, to_level, with_gradient
 class Anchors:
     """Templates of N points at a few pyramid levels, the finest first.
 
-    `unwarp` [N, 2, 2] undoes the warp since frame 0 that a patch was cut under.
+    `unwarp` [N, 2, 2] undoes the warp since frame 0 that a patch was cut under; `first` are the patches of frame 0.
     """
 
     levels: list[Templates]
+    first: list[Templates]
     unwarp: Tensor
     radius: int
     step: int
@@ -28,7 +29,8 @@ class Anchors:
     def cut(cls, image: Pyramid, uv: Tensor, radius: int, step: int, chunk: int) -> Anchors:
         """The patches around `uv` [N, 2] in these levels."""
         unwarp = torch.eye(2, device=uv.device).repeat(len(uv), 1, 1)
-        return cls(_templates(image, uv, radius, step, chunk), unwarp, radius, step, chunk)
+        levels = _templates(image, uv, radius, step, chunk)
+        return cls(levels, [Templates.cat([level]) for level in levels], unwarp, radius, step, chunk)
 
     def renew(self, image: Pyramid, uv: Tensor, warp: Tensor, index: Tensor) -> None:
         """Cut the patches `index` anew, at uv [n, 2] under the warps since frame 0 [n, 2, 2]."""
@@ -37,6 +39,13 @@ class Anchors:
             for level, templates in zip(self.levels, fresh):
                 level.put(index, templates)
             self.unwarp[index] = inverse(warp)
+
+    def restore(self, index: Tensor) -> None:
+        """Go back to the patches of frame 0."""
+        if len(index):
+            for level, templates in zip(self.levels, self.first):
+                level.put(index, templates.select(index))
+            self.unwarp[index] = torch.eye(2, device=index.device)
 
     def find(self, now: Pyramid, start: Tensor, warp: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
         """Align patches `which` [n] from `start` [n, 2], under the warps since frame 0 [n, 2, 2].

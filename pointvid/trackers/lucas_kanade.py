@@ -55,7 +55,7 @@ class LucasKanade:
     margin: float = 4.0
     rounds: int = 4
     search_round: int = 0
-    search_known: float = 0.4
+    search_known: float = 0.8
     hidden_for: int = 4
     reach: float = 32.0
     yield_to: float = 0.02
@@ -66,7 +66,7 @@ class LucasKanade:
     refined_above: float = 0.8
     bend: float = 0.4
     search_sure: float = 0.8
-    search_support: float = 0.5
+    search_support: float = 0.4
     ahead_below: float = 0.9
     refresh_below: float = 0.75
     refresh_sure: float = 0.9
@@ -125,6 +125,8 @@ class LucasKanade:
         leaders: int,
     ) -> _State:
         """One frame further: the leaders, then those that follow them."""
+        # What was last taken for a point before it was lost may have been what hides it.
+        anchors.restore((state.hidden == self.hidden_for).nonzero()[:, 0])
         work = _Work.begin(state)
         everyone = torch.arange(len(state.uv), device=state.uv.device)
         lead, rest = slice(0, leaders), slice(leaders, None)
@@ -271,6 +273,7 @@ class LucasKanade:
         gap = (where - ahead).norm(dim=-1)
         stay = (self._known(consensus, work, rows) < 0.6) & (gap > 0.5 + 0.25 * (ahead - state.uv[rows]).norm(dim=-1))
         uv = torch.where(good[:, None], uv, torch.where(stay[:, None], ahead, where))
+        warp = torch.where((stay & ~good)[:, None, None], state.warp[rows], warp)
         work.uv[rows], work.warp[rows] = uv, warp
         consensus.learn(agreement, work.trust(), rows)
         handed = handed.nonzero()[:, 0]
