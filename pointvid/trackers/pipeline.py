@@ -17,7 +17,7 @@ from ..points.smoothing import smooth_tracks
 from ..progress import Progress, silent
 from ..tracks import PointTracks, colors_at, on_screen
 from .base import Frames, Tracker, check_clip
-from .foreground import mask_from_tracks, moving_foreground
+from .foreground import mask_from_tracks, moving_foreground, texture_at
 from .lift import lift_tracks
 from .queries import dense_queries, grid_and_foreground_queries, grid_queries
 from .registry import create_tracker
@@ -123,7 +123,7 @@ def track_clip(
         # A few points find what moves, and what moves is then followed densely.
         scout = getattr(follower, "scout", follower)
         scouts = track_points(video, grid_queries(size, _SCOUTS), tracker=scout, progress=progress)
-        objects = _moving_objects(scouts, settings.seed)[0].cpu()
+        objects = _moving_objects(scouts, video[0], settings.seed)[0].cpu()
         foreground = objects != 0
     points = _queries(settings, kind, size, foreground)
     what = f"while tracking {len(points)} points through {video.shape[0]} frames of {size[0]}x{size[1]}"
@@ -137,7 +137,7 @@ def track_clip(
     elif found_by == "everything":
         objects = torch.full(size, UNKNOWN, dtype=torch.int32, device=device)
     else:
-        objects, ids = _moving_objects(tracks, settings.seed)
+        objects, ids = _moving_objects(tracks, video[0], settings.seed)
         tracks = tracks.replace(object_id=ids).select(ids != 0)
     smoothed = smooth(tracks, settings)
     return TrackedClip(smoothed, objects, TrackQuality.of(smoothed), found_by)
@@ -193,7 +193,7 @@ def smooth(tracks: PointTracks, settings: TrackSettings) -> PointTracks:
     return smooth_tracks(tracks, tau=settings.tau, tau_depth=settings.tau_depth)
 
 
-def _moving_objects(tracks: PointTracks, seed: int) -> tuple[Tensor, Tensor]:
+def _moving_objects(tracks: PointTracks, frame: Tensor, seed: int) -> tuple[Tensor, Tensor]:
     """Object of each pixel of frame 0, int32 [H, W], and of each track, int32 [N]; 0 for the background.
 
     Of many tracks some are judged and the others are as the pixel they start at: the search grows faster than they do.
@@ -202,8 +202,9 @@ def _moving_objects(tracks: PointTracks, seed: int) -> tuple[Tensor, Tensor]:
     if tracks.num_points > _JUDGED:
         order = torch.randperm(tracks.num_points, generator=torch.Generator().manual_seed(seed))[:_JUDGED]
         judged = tracks.select(order.sort().values.to(tracks.uvd.device))
-    ids = moving_foreground(judged, seed=seed).object_id
-    object_map = mask_from_tracks(judged, ids)
+    texture = texture_at(frame, judged.queries)
+    ids = moving_foreground(judged, seed=seed, texture=texture).object_id
+    object_map = mask_from_tracks(judged, ids, frame)
     if judged is not tracks:
         u, v = tracks.queries.round().long().unbind(-1)
         ids = object_map[v, u]
