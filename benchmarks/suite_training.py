@@ -14,12 +14,12 @@ import torch
 from accelerate import Accelerator
 from diffusers import DDIMScheduler, I2VGenXLUNet
 
-from training.augment import AugmentStage
 from training.config import Augment, Regularize, load_config
 from training.loop import make_optimizer
 from training.model.small_model import make_vae
 from training.model.small_model_config import SmallModel
-from training.regularize import RegularizeStage
+from training.stages.augment import AugmentStage
+from training.stages.regularize import RegularizeStage
 from training.synthesize import synthesize
 
 from . import training_full

@@ -16,15 +16,15 @@ from pointvid.diffusion.bases.unet.joint import JointConfig
 from pointvid.diffusion.latents import FrameCodec
 from pointvid.diffusion.process import Diffusion
 from pointvid.points.point_range import PointRange
-from training.augment import AugmentStage
 from training.config import Augment, Regularize, load_config
 from training.data.batch import Batch
 from training.loop import make_optimizer
 from training.model.denoiser import Denoiser
 from training.model.ema import Ema
-from training.regularize import RegularizeStage
+from training.stages.augment import AugmentStage
 from training.stages.calibrate import Calibration
 from training.stages.diffusion import DiffusionStage
+from training.stages.regularize import RegularizeStage
 
 from .figure import Figure
 from .timing import gpu_seconds

@@ -49,10 +49,10 @@ def published(tmp_path_factory):
 @pytest.fixture(scope="module")
 def trained(published, tmp_path_factory):
     """Converted by the command, then both stages."""
-    from training.augment import AugmentStage
     from training.config import Augment, Regularize, load_config
     from training.loop import train
-    from training.regularize import RegularizeStage
+    from training.stages.augment import AugmentStage
+    from training.stages.regularize import RegularizeStage
 
     folder = tmp_path_factory.mktemp("trained")
     start = folder / "start.safetensors"
@@ -142,8 +142,8 @@ def test_it_learned_where_the_points_are(trained):
 
 
 def test_lora_trains_the_new_weights_whole(trained, tmp_path):
-    from training.augment import AugmentStage
     from training.config import Augment
+    from training.stages.augment import AugmentStage
 
     data = {"shards": str(trained.parent.parent / "shards"), "workers": 0}
     model = {"checkpoint": str(trained), "lora_rank": 2}

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Callable
-from typing import Any
-
-import torch
+from importlib import import_module
 
 from pointvid.ending import add_debug, one_line
 from pointvid.errors import PointVidError
 
 from .config import Strict, load_config
-from .loop import Stage, train
 
 OUT_OF_MEMORY = (
     "out of memory: set model.gradient_checkpointing=true, lower batch_size and raise accumulate, "
@@ -21,8 +17,12 @@ OUT_OF_MEMORY = (
 )
 
 
-def run(kind: type[Strict], stage: Callable[[Any], Stage], description: str | None) -> None:
-    """Read the config, build the stage, train. A user's mistake ends with one line and exit code 1."""
+def run(kind: type[Strict], stage: str, description: str | None) -> None:
+    """Read the config, build the stage, train. A user's mistake ends with one line and exit code 1.
+
+    Args:
+        stage: "module:Class" in `stages`, imported when the config is known to be right.
+    """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", help="YAML file, see training/configs/")
     parser.add_argument("override", nargs="*", help="key=value, as in optimizer.lr=1e-4 data.workers=0")
@@ -32,8 +32,14 @@ def run(kind: type[Strict], stage: Callable[[Any], Stage], description: str | No
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     with one_line(debug=args.debug):
         config = load_config(kind, args.config, args.override)
+        import torch
+
+        from .loop import train
+
+        module, _, name = stage.partition(":")
+        made = getattr(import_module(f".stages.{module}", __package__), name)
         try:
-            path = train(stage(config), args.export_only)
+            path = train(made(config), args.export_only)
         except torch.OutOfMemoryError as error:
             raise PointVidError(f"{OUT_OF_MEMORY} ({' '.join(str(error).split())[:200]})") from error
     print(f"wrote {path}")

@@ -36,10 +36,10 @@ from pointvid.files.manifest import verify_shards
 from pointvid.point_map import PointMap
 from pointvid.trackers.pipeline import track_points
 from tests.training.tiny import moving_box
-from training.augment import AugmentStage
 from training.config import Augment, Regularize, load_config
 from training.data.shards import Shards
 from training.loop import train
+from training.stages.augment import AugmentStage
 
 
 def test_intervals_are_scipys():

@@ -366,12 +366,14 @@ def test_command_line_scores_what_it_can_and_says_what_it_cannot(items, tmp_path
     assert "videophy: not scored" in scores["notes"][0]
     assert "--videophy-code" in capsys.readouterr().out
     assert (out / "sheet.mp4").is_file()
-    with pytest.raises(SystemExit, match="expected CHECKPOINT or --method"):
-        run_cli(monkeypatch, *arguments)
-    with pytest.raises(SystemExit, match="method 'magic' is unknown"):
-        run_cli(monkeypatch, *arguments, "--method", "a=magic:x")
-    with pytest.raises(SystemExit, match="lacks 3 of 3 clips"):
-        run_cli(monkeypatch, *arguments, "--method", f"a=videos:{tmp_path / 'nothing'}")
+    for more, said in (
+        ([], "expected CHECKPOINT or --method"),
+        (["--method", "a=magic:x"], "method 'magic' is unknown"),
+        (["--method", f"a=videos:{tmp_path / 'nothing'}"], "lacks 3 of 3 clips"),
+    ):
+        with pytest.raises(SystemExit):
+            run_cli(monkeypatch, *arguments, *more)
+        assert said in capsys.readouterr().err
 
 
 def test_item_with_a_damaged_image(tmp_path):

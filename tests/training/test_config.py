@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from itertools import pairwise
 
 import pytest
@@ -86,3 +88,17 @@ def test_numbers_are_finite_and_sane(tmp_path, change):
     load_config(Augment, tmp_path / "c.yaml")
     with pytest.raises(PointVidError, match=f"optimizer.{change.split('=')[0]}"):
         load_config(Augment, tmp_path / "c.yaml", [f"optimizer.{change}"])
+
+
+@pytest.mark.parametrize("door", ["augment", "regularize", "train_vae"])
+def test_a_wrong_config_is_told_before_anything_heavy_is_imported(tmp_path, door):
+    code = (
+        "import runpy, sys\n"
+        f"sys.argv = ['x', {str(tmp_path / 'no.yaml')!r}]\n"
+        f"try: runpy.run_module('training.{door}', run_name='__main__')\n"
+        "except SystemExit as end: print(end.code, [n for n in ('torch', 'numpy', 'diffusers') if n in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "1 []"
+    assert result.stderr.startswith("error: config ")
+    assert len(result.stderr.splitlines()) == 1

@@ -8,11 +8,11 @@ import torch
 from pointvid.diffusion.checkpoint import load_checkpoint, save_checkpoint
 from pointvid.diffusion.encoders import load_encoders
 from pointvid.diffusion.pixels import to_range
-from training.augment import AugmentStage
 from training.config import Augment
 from training.data.shards import Shards
 from training.loop import train
 from training.refit_decoder import refit_decoder
+from training.stages.augment import AugmentStage
 
 
 @pytest.fixture(scope="module")

@@ -12,13 +12,13 @@ from pointvid.diffusion.checkpoint import Checkpoint, load_checkpoint, save_chec
 from pointvid.diffusion.encoders import load_encoders
 from pointvid.diffusion.process import Diffusion
 from pointvid.errors import PointVidError
-from training.augment import AugmentStage, denoising_losses
 from training.config import Augment, Conditioning, Regularize, Weights, load_config
 from training.data.batch import Batch
 from training.loop import train
 from training.model.denoiser import draw_noise
-from training.regularize import RegularizeStage, background, thinned
+from training.stages.augment import AugmentStage, denoising_losses
 from training.stages.calibrate import Calibration
+from training.stages.regularize import RegularizeStage, background, thinned
 from training.state import seed_step
 
 NOTHING_DROPPED = Conditioning(drop_text=0, drop_image=0, drop_points=0, offset_noise=0)
