@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from comfy_api.latest import io
-
 from . import types
+from .host_api import io
 
 
 class TracksToCoordinates(io.ComfyNode):

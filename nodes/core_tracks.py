@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from comfy_api.latest import io
-
 from . import types
+from .host_api import io
 from .inputs import depth_inputs, fps_input
 
 

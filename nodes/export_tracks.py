@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from comfy_api.latest import io
-
 from . import types
 from .host import file_3d, host_progress, output_file
+from .host_api import io
 from .inputs import filename_prefix
 
 # The library's list without json, which has a node of its own; written out, as loading the pack reads no library.
@@ -83,7 +82,7 @@ class ExportTracks(io.ComfyNode):
                 ),
             ],
             outputs=[
-                types.File3DAny.Output(
+                types.File3DScene.Output(
                     display_name="model_3d",
                     tooltip="The scene for 3D nodes; of ply its first frame. Formats from npz on are not scenes.",
                 ),
@@ -111,15 +110,18 @@ class ExportTracks(io.ComfyNode):
         from comfy_execution.graph_utils import ExecutionBlocker
 
         from ..pointvid.export.registry import FORMATS, format_named
-        from .images import ImageFrames
+        from .images import ImageFrames, check_clip
 
+        video = None if image is None else ImageFrames(image)
+        if format == "html":
+            check_clip(video, tracks.num_frames, "tracks")
         chosen = format_named(format)
         path, saved = output_file(filename_prefix, chosen.suffix)
         chosen.write(
             tracks,
             path,
             hidden=hidden_points,
-            video=None if image is None else ImageFrames(image),
+            video=video,
             points=max_tracks,
             size=(height or tracks.image_size[0], width or tracks.image_size[1]),
             first_frame=first_frame,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from comfy_api.latest import ComfyExtension, io
+from comfy_api.latest import ComfyExtension
 
 from .caption_to_labels import CaptionToLabels
 from .coordinates import TracksToCoordinates
@@ -12,6 +12,7 @@ from .estimate_depth import EstimateDepth
 from .export_tracks import ExportTracks
 from .fill_tracks import FillTracks
 from .guidance import InnerGuidance, RigidityGuidance, WithoutPoints
+from .host_api import io
 from .image_to_video import ImageToVideo
 from .join_split import JoinLatents, SplitLatents
 from .load_depth_model import LoadDepthModel
@@ -22,6 +23,7 @@ from .measure_tracks import MeasureTracks
 from .point_cloud_preview import PointCloudPreview
 from .sample_files import LoadSample, SaveSample
 from .sampler import VideoPointSampler
+from .save_model import SaveModel
 from .segment_objects import SegmentObjects
 from .smooth_tracks import SmoothTracks
 from .track_files import LoadTracks, SaveTracks
@@ -56,6 +58,7 @@ class PointVidExtension(ComfyExtension):
             TracksFromCore,
             TracksToCoordinates,
             LoadModel,
+            SaveModel,
             ImageToVideo,
             VideoPointSampler,
             TrajectoryDecoder,

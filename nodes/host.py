@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
+from functools import lru_cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ..pointvid.progress import Progress
+
+_MOST_FILES = 50_000
+_LARGEST_HEADER = 100_000_000
 
 
 def host_progress() -> Progress:
@@ -75,21 +80,80 @@ def temp_file(stem: str, suffix: str) -> tuple[Path, dict[str, str]]:
 
 
 def list_files(suffix: str) -> list[str]:
-    """Names a load node offers: files in input/, input/pointvid/ and output/pointvid/, the last marked as core does.
+    """Names a load node offers: files in input/, input/pointvid/ and below output/, the last marked as core does.
 
-    The host asks at every start and refresh, so folders that may hold thousands of images are not walked.
+    Those of output/pointvid come first among the last. A tracks.npz that is part of an export for Blender is left out.
     """
     import folder_paths
 
-    def names(root: str, *patterns: str) -> list[str]:
-        found = (path for pattern in patterns for path in Path(root).glob(pattern))
-        home = os.path.realpath(root)  # what a link leads out to would be refused when it is loaded
-        inside = (path for path in found if path.is_file() and Path(os.path.realpath(path)).is_relative_to(home))
-        return sorted(path.relative_to(root).as_posix() for path in inside)
+    root = Path(folder_paths.get_input_directory())
+    patterns = (f"*{suffix}", f"pointvid/**/*{suffix}")
+    found = (path for pattern in patterns for path in root.glob(pattern) if _inside(path, root))
+    given = sorted(path.relative_to(root).as_posix() for path in found)
+    return given + [f"{name} [output]" for name in _saved(suffix)]
 
-    given = names(folder_paths.get_input_directory(), f"*{suffix}", f"pointvid/**/*{suffix}")
-    saved = names(folder_paths.get_output_directory(), f"pointvid/**/*{suffix}")
-    return given + [f"{name} [output]" for name in saved]
+
+def _inside(path: Path, root: str | Path) -> bool:
+    """Whether it is a file below `root`; what a link leads out to would be refused when it is loaded."""
+    return path.is_file() and Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
+
+
+def _saved(suffix: str) -> list[str]:
+    """Files below output/, wherever a free filename_prefix put them.
+
+    The host asks at every start and refresh, so of a folder with very many files the rest is not walked.
+    """
+    import folder_paths
+
+    root, found, seen = folder_paths.get_output_directory(), [], 0
+    for folder, folders, files in os.walk(root):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        seen += len(files)
+        if seen > _MOST_FILES:
+            break
+        if "import_tracks.py" not in files:
+            chosen = (Path(folder, name) for name in files if name.endswith(suffix))
+            found += [path.relative_to(root).as_posix() for path in chosen if _inside(path, root)]
+    return sorted(found, key=lambda name: (not name.startswith("pointvid/"), name))
+
+
+def checkpoint_names(folders: tuple[str, ...]) -> list[str]:
+    """The .safetensors files of these model folders, and below output/, whose header says that PointVid wrote them."""
+    import folder_paths
+
+    found = {}
+    for folder in folders:
+        for name in model_files(folder):
+            path = folder_paths.get_full_path(folder, name)
+            if path and name.endswith(".safetensors") and is_checkpoint(Path(path)):
+                found.setdefault(name)
+    root = Path(folder_paths.get_output_directory())
+    found |= {f"{name} [output]": None for name in _saved(".safetensors") if is_checkpoint(root / name)}
+    return list(found)
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Whether a safetensors file's header holds PointVid's metadata."""
+    return "pointvid.format" in (header_metadata(path) or {})
+
+
+def header_metadata(path: Path) -> dict[str, str] | None:
+    """The metadata in the header of a safetensors file; None where it cannot be read."""
+    try:
+        status = path.stat()
+        return _header_metadata(path, status.st_mtime_ns, status.st_size)
+    except (OSError, ValueError):
+        return None
+
+
+@lru_cache(maxsize=4096)
+def _header_metadata(path: Path, modified: int, size: int) -> dict[str, str] | None:
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if not 0 < length <= min(size - 8, _LARGEST_HEADER):
+            return None
+        header = json.loads(file.read(length))
+    return (header.get("__metadata__") or {}) if isinstance(header, dict) else None
 
 
 def existing_file(name: str, what: str) -> Path:

@@ -42,3 +42,11 @@ def to_uint8(image: Tensor) -> Tensor:
 def to_image(frames: Tensor) -> Tensor:
     """uint8 frames [T, H, W, 3] -> IMAGE, float32 in [0, 1] on the CPU."""
     return frames.cpu().float().div_(255)
+
+
+def check_clip(image: ImageFrames | None, frames: int, what: str) -> None:
+    """Raise PointVidError unless the input `image` has as many frames as the input `what`."""
+    if image is not None and len(image) != frames:
+        raise PointVidError(
+            f"image has {len(image)} frames, {what} has {frames}; expected the clip that was tracked, or none"
+        )

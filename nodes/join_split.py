@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from comfy_api.latest import io
+from .host_api import io
 
 SPACE = "pointvid_space"
 """Key of a latent that `PointVid Image to Video` made: the `LatentSpace` it lies in, as a dict."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from comfy_api.latest import io
-
 from . import types
 from .host import model_choice_path, model_choices
+from .host_api import io
 
 FOLDER = "depth_models"
 NOTHING = "none yet: run `python -m pointvid download zoedepth` in the pack's folder"

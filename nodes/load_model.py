@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from comfy_api.latest import io
+from .host import checkpoint_names, existing_file, header_metadata
+from .host_api import io
 
-from .host import model_files
-
-FOLDER = "pointvid"
+FOLDERS = ("pointvid", "checkpoints", "diffusion_models")
 SHIPPED = "pointvid-small.safetensors (comes with the pack)"
 
 
@@ -30,7 +29,9 @@ class LoadModel(io.ComfyNode):
                 io.Combo.Input(
                     "name",
                     options=list_checkpoints(),
-                    tooltip="A .safetensors file that `pointvid convert` or the trainer wrote.",
+                    default=SHIPPED,
+                    tooltip="A .safetensors file that the trainer, Save PointVid Model or `pointvid convert` wrote. "
+                    "Others are not listed.",
                 ),
                 io.Combo.Input(
                     "dtype",
@@ -49,6 +50,11 @@ class LoadModel(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, name: str) -> bool:
+        """Any name will do, listed or not: `execute` says what is wrong with it."""
+        return True
+
+    @classmethod
     def execute(cls, name, dtype) -> io.NodeOutput:
         """Read, build, and block the outputs the file cannot feed, with a word on what to use instead."""
         from comfy_execution.graph_utils import ExecutionBlocker
@@ -65,18 +71,15 @@ class LoadModel(io.ComfyNode):
 
 
 def list_checkpoints() -> list[str]:
-    """What the loader offers: .safetensors files of models/pointvid, then of the host's own two folders."""
-    found = []
-    for folder in (FOLDER, "checkpoints", "diffusion_models"):
-        found += [name for name in model_files(folder) if name.endswith(".safetensors")]
-    return [*dict.fromkeys(found), SHIPPED]
+    """What the loader offers: the shipped model, then PointVid's files of the models folders and of output/."""
+    return [SHIPPED, *checkpoint_names(FOLDERS)]
 
 
 def checkpoint_path(name: str):
     """The file behind a name of `list_checkpoints`.
 
     Raises:
-        PointVidError: there is none.
+        PointVidError: there is none, or it is no joint checkpoint.
     """
     from pathlib import Path
 
@@ -87,8 +90,16 @@ def checkpoint_path(name: str):
 
     if name == SHIPPED:
         return SMALL_MODEL
-    for folder in (FOLDER, "checkpoints", "diffusion_models"):
-        path = folder_paths.get_full_path(folder, name)
-        if path:
-            return Path(path)
-    raise PointVidError(f"name is {name!r}, expected a file in models/{FOLDER}, checkpoints or diffusion_models")
+    if name.endswith(" [output]"):
+        return existing_file(name, "name")
+    paths = (folder_paths.get_full_path(folder, name) for folder in FOLDERS)
+    path = next((Path(path) for path in paths if path), None)
+    if path is None:
+        raise PointVidError(f"name is {name!r}, expected a file in models/{', models/'.join(FOLDERS)}")
+    metadata = header_metadata(path)  # None: damaged, which the loader says better
+    if metadata is not None and "pointvid.format" not in metadata:
+        raise PointVidError(
+            f"name is {name!r}, a model without points; expected {SHIPPED!r}, or a file that the trainer or Save "
+            "PointVid Model wrote, or that `pointvid convert` made of the folder of a published base model"
+        )
+    return path

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from comfy_api.latest import io
-
 from . import types
 from .host import model_choice_path, model_choices
+from .host_api import io
 
 DETECTORS, MASKERS = "grounding-dino", "sam2"
 NO_DETECTOR = "none yet: run `python -m pointvid download grounding-dino-tiny` in the pack's folder"

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from comfy_api.latest import io
-
 from . import types
 from .host import model_files, model_path
+from .host_api import io
 
 FOLDER = "pointvid_trackers"
 NOTHING = "none yet: run `python -m pointvid download alltracker` in the pack's folder"

@@ -55,7 +55,7 @@ def read_mask(mask: Tensor | None, image_size: tuple[int, int], frames: int, *, 
     if mask.ndim == 4 and 1 in (mask.shape[1], mask.shape[-1]):  # [B,1,H,W], [B,H,W,1]: as some packs give it
         mask = mask.squeeze(1) if mask.shape[1] == 1 else mask.squeeze(-1)
     masks = mask[None] if mask.ndim == 2 else mask
-    if masks.ndim != 3 or not len(masks):
+    if masks.ndim != 3 or 0 in masks.shape:
         raise PointVidError(f"mask is {list(mask.shape)}, expected MASK [masks, height, width]")
     selected = masks.cpu() > 0.5
     size = tuple(selected.shape[1:])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from comfy_api.latest import io, ui
+from comfy_api.latest import ui
 
 from . import types
 from .host import host_progress
+from .host_api import io
 
 VALUES = {
     "rigidity": ("rigidity_relative", "How much distances between neighbouring points change, in %. 0: rigid."),

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 
-from comfy_api.latest import io
-
 from . import types
 from .host import compute_device, file_3d, host_progress, temp_file
+from .host_api import io
 
 
 class PointCloudPreview(io.ComfyNode):
@@ -95,11 +94,12 @@ class PointCloudPreview(io.ComfyNode):
         from ..pointvid.export.glb import write_glb
         from ..pointvid.export.viewer_data import write_viewer_file
         from ..pointvid.points.spread import spread_out
-        from .images import ImageFrames, to_image
+        from .images import ImageFrames, check_clip, to_image
 
         progress = host_progress()
         video = None if image is None else ImageFrames(image)
         tracks = as_tracks(points, video, max_points)
+        check_clip(video, tracks.num_frames, "points")
         path, viewer = temp_file("tracks", ".pvt")
         # The viewer thins what it is given itself, and then says so.
         names = ("points", "compare")

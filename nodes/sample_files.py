@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from comfy_api.latest import io
-
 from . import types
 from .host import existing_file, file_fingerprint, list_files, output_file
+from .host_api import io
 from .inputs import filename_prefix
 
 
@@ -48,9 +47,16 @@ class SaveSample(io.ComfyNode):
         from comfy.cli_args import args
 
         from ..pointvid import __version__
+        from ..pointvid.errors import PointVidError
         from ..pointvid.files.sample import SUFFIX, Sample, write_sample
         from .images import to_uint8
 
+        here, there = tuple(image.shape[:3]), tuple(point_map.points.shape[:3])
+        if here != there:
+            raise PointVidError(
+                f"image is {'x'.join(map(str, here))}, point_map {'x'.join(map(str, there))} (TxHxW); expected the "
+                "clip that was tracked"
+            )
         provenance = {"software": f"ComfyUI-PointVid {__version__}"}
         if not args.disable_metadata and cls.hidden.prompt is not None:
             provenance["comfyui_prompt"] = cls.hidden.prompt
@@ -82,7 +88,7 @@ class LoadSample(io.ComfyNode):
                 io.Combo.Input(
                     "file",
                     options=list_files(".pointvid.tar"),
-                    tooltip="Files in input/, input/pointvid/ and output/pointvid/. Press R to look again.",
+                    tooltip="Files in input/, input/pointvid/ and output/. Press R to look again.",
                 ),
             ],
             outputs=[

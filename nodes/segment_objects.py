@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from comfy_api.latest import io
-
 from . import types
 from .host import compute_device, host_progress
+from .host_api import io
 
 
 class SegmentObjects(io.ComfyNode):

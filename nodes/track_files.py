@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from comfy_api.latest import io
-
 from . import types
 from .host import existing_file, file_fingerprint, list_files, output_file
+from .host_api import io
 from .inputs import filename_prefix
 
 
@@ -25,7 +24,7 @@ class LoadTracks(io.ComfyNode):
                 io.Combo.Input(
                     "file",
                     options=list_files(".npz"),
-                    tooltip="Files in input/, input/pointvid/ and output/pointvid/. Press R to look again.",
+                    tooltip="Files in input/, input/pointvid/ and output/. Press R to look again.",
                 ),
             ],
             outputs=[types.PointTracks.Output(display_name="tracks", tooltip="The tracks, in pixels plus depth.")],

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from comfy_api.latest import io
-
 from . import types
 from .host import compute_device, host_progress
+from .host_api import io
 from .inputs import depth_inputs, fps_input
 
 if TYPE_CHECKING:
@@ -223,12 +222,12 @@ class TrackingPreprocessor(io.ComfyNode):
         except PointVidError as error:
             raise _in_our_words(error) from error
         smoothed = work.smooth(tracked)
+        retraced = work.retrace(tracked, smoothed, progress)
         overlay = draw_tracks(ImageFrames(image), smoothed, trail=trail, progress=progress)
         name = getattr(point_tracker, "name", point_tracker)
-        lines = [
-            f"{what}: {value}"
-            for what, value in report_rows(track_report(tracked, smoothed, tracker=name, smoothed=smooth))
-        ]
+        report = track_report(tracked, smoothed, tracker=name, smoothed=smooth, retraced=retraced)
+        lines = [f"{what}: {value}" for what, value in report_rows(report)]
+        lines += [f"warning: {warning}" for warning in retraced.warnings()]
         if tracked.named is not None and tracked.named.notice:
             lines.append(f"segmenter: {tracked.named.notice}")
         lines += [*marked.notes, *notes]

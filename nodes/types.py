@@ -26,7 +26,7 @@ Everything else uses the host's own sockets.
 
 from __future__ import annotations
 
-from comfy_api.latest import io
+from .host_api import io
 
 PointTracks = io.Custom("POINT_TRACKS")
 PointMap = io.Custom("POINT_MAP")
@@ -41,5 +41,6 @@ MogeGeometry = io.Custom("MOGE_GEOMETRY")
 # Older cores have no 3D file sockets, and one of them no TRACKS: there a path travels as STRING, tracks under core's
 # later name.
 File3DGLB = getattr(io, "File3DGLB", io.String)
-File3DAny = getattr(io, "File3DAny", io.String)
+# An export's scene fits what takes any 3D file, and as ply also what takes point clouds.
+File3DScene = io.Custom("FILE_3D,FILE_3D_PLY") if hasattr(io, "File3DAny") else io.String
 CoreTracks = getattr(io, "Tracks", None) or io.Custom("TRACKS")

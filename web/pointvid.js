@@ -1,5 +1,5 @@
-// Gives the Point-Cloud Preview node its viewer. The only script the host loads at start; everything else comes with the
-// first such node. Touches no other node and no prototype.
+// Gives the Point-Cloud Preview node its viewer; all but this comes with the first such node. Touches no other node and no
+// prototype.
 
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";

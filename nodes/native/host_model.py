@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 import comfy.conds
 import comfy.ldm.modules.attention
 import comfy.model_base
+import comfy.patcher_extension
 import comfy.supported_models_base
 import torch
 from torch import Tensor
 
 from ...pointvid.diffusion.bases import base_model
+from ...pointvid.errors import PointVidError
 from .bases import host_half
 
 if TYPE_CHECKING:
@@ -33,9 +35,9 @@ class JointConfig(comfy.supported_models_base.BASE):
 
     def __init__(self, info: CheckpointInfo):
         self.pointvid = info
-        self.unet_config = {}
-        self.sampling_settings = sampling_settings(info)
         half = host_half(info)
+        self.unet_config = half.unet_config(info) if hasattr(half, "unet_config") else {}
+        self.sampling_settings = sampling_settings(info)
         self.latent_format = half.latent_format(info)
         self.memory_usage_factor = half.memory_usage_factor
         self.optimizations = dict(self.optimizations)
@@ -68,6 +70,13 @@ class JointModel(comfy.model_base.BaseModel):
 
     def extra_conds(self, **kwargs: Any) -> dict[str, comfy.conds.CONDRegular]:
         """Conditions of one batch of prompts, as tensors that the host batches and moves."""
+        for what in ("control", "gligen"):
+            if kwargs.get(what) is not None:
+                name = "a ControlNet" if what == "control" else "GLIGEN"
+                raise PointVidError(
+                    f"positive or negative carries {name}, which a joint video + point model has no use for; take the "
+                    "node out that applies it"
+                )
         out = super().extra_conds(**kwargs)
         info, noise = self.model_config.pointvid, kwargs["noise"]
         if kwargs.get("cross_attn") is None:
@@ -82,6 +91,19 @@ class JointModel(comfy.model_base.BaseModel):
             like_noise = value.ndim == noise.ndim and value.shape[2:] == noise.shape[2:]
             out[name] = (comfy.conds.CONDNoiseShape if like_noise else comfy.conds.CONDRegular)(value)
         return out
+
+    def _apply_model(self, x: Tensor, t: Tensor, *args: Any, transformer_options: Any = None, **kwargs: Any) -> Tensor:
+        """As the host's, after a look at what its patches will do with five dimensions."""
+        options = args[3] if len(args) > 3 else transformer_options or {}
+        for patch in (options.get("patches_replace") or {}).get("attn1", {}).values():
+            if getattr(patch, "__module__", "").endswith("nodes_sag"):
+                raise PointVidError(
+                    "model goes through Self-Attention Guidance, which can blur pictures but no video latent; take it "
+                    "out, or use Perturbed-Attention Guidance"
+                )
+        if len(args) <= 3:
+            kwargs["transformer_options"] = options
+        return super()._apply_model(x, t, *args, **kwargs)
 
 
 def sampling_settings(info: CheckpointInfo) -> dict[str, Any]:
@@ -105,6 +127,19 @@ def _build(
         # Looked up at call time: the host chooses its kernel at start-up, and patches replace it.
         return comfy.ldm.modules.attention.optimized_attention(q, k, v, heads)
 
-    return base_model(info.base).build(
+    network = base_model(info.base).build(
         info.config, operations=operations, dtype=dtype, device=device, attention=attention
     )
+    network.__class__ = type(type(network).__name__, (_Wrapped, type(network)), {})
+    return network
+
+
+class _Wrapped:
+    """Before a network's class: runs what other nodes wrap around it, of which the library knows nothing."""
+
+    def forward(self, x: Tensor, timesteps: Tensor, **options: Any) -> Tensor:
+        wrappers = comfy.patcher_extension.get_all_wrappers(
+            comfy.patcher_extension.WrappersMP.DIFFUSION_MODEL, options.get("transformer_options") or {}
+        )
+        executor = comfy.patcher_extension.WrapperExecutor.new_class_executor(super().forward, self, wrappers)
+        return executor.execute(x, timesteps, **options)

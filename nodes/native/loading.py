@@ -13,6 +13,7 @@ import torch
 from ...pointvid.diffusion.bases import base_model
 from ...pointvid.diffusion.checkpoint import Checkpoint, load_checkpoint
 from ...pointvid.errors import PointVidError
+from ..host_api import call_with_known
 from .bases import host_half
 
 if TYPE_CHECKING:
@@ -53,6 +54,26 @@ def load_model(path: Path, dtype: str, disable_dynamic: bool = False) -> comfy.m
     return _model(load_checkpoint(path), DTYPES[dtype], disable_dynamic)
 
 
+def saved_checkpoint(model: comfy.model_patcher.ModelPatcher, with_encoders: bool) -> Checkpoint:
+    """The checkpoint of a MODEL as it is now: merged, and with its LoRAs in the weights.
+
+    Args:
+        with_encoders: also what else the file held that the model came from: text and image encoder, VAE.
+    """
+    info = require_joint(model)
+    if hasattr(model, "model_state_dict_for_saving"):
+        comfy.model_management.load_models_gpu([model])
+        weights = model.model_state_dict_for_saving(model.model.diffusion_model, "diffusion_model.")
+    else:  # an older host
+        comfy.model_management.load_models_gpu([model], force_patch_weights=True)
+        weights = model.model.diffusion_model.state_dict()
+    # .to() is where the host patches a weight that it holds unpatched.
+    weights = {key: value.to("cpu") for key, value in weights.items()}
+    origin = getattr(model, "cached_patcher_init", None)
+    parts = load_checkpoint(origin[1][0]).parts if with_encoders and origin else {}
+    return Checkpoint(info, weights, parts)
+
+
 def require_joint(model: comfy.model_patcher.ModelPatcher) -> CheckpointInfo:
     """What the checkpoint behind a MODEL says of itself.
 
@@ -79,12 +100,16 @@ def _model(
         supported_dtypes=supported,
         weight_dtype=comfy.utils.weight_dtype(checkpoint.weights),
     )
-    config.set_inference_dtype(dtype, management.unet_manual_cast(dtype, device, supported), device=device)
+    call_with_known(
+        config.set_inference_dtype, dtype, management.unet_manual_cast(dtype, device, supported), device=device
+    )
     model = config.get_model(checkpoint.weights)
     # Looked up at call time: the host rebinds it when it manages memory dynamically.
-    kind = comfy.model_patcher.ModelPatcher if disable_dynamic else comfy.model_patcher.CoreModelPatcher
+    plain = comfy.model_patcher.ModelPatcher
+    kind = plain if disable_dynamic else getattr(comfy.model_patcher, "CoreModelPatcher", plain)
     patcher = kind(model, load_device=device, offload_device=offload_device)
     if not management.is_device_cpu(offload_device):
         model.to(offload_device)
-    model.load_model_weights(dict(checkpoint.weights), "", assign=patcher.is_dynamic())
+    dynamic = hasattr(patcher, "is_dynamic") and patcher.is_dynamic()  # older hosts manage no memory dynamically
+    call_with_known(model.load_model_weights, dict(checkpoint.weights), "", assign=dynamic)
     return patcher

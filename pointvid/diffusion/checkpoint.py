@@ -303,7 +303,8 @@ def _info(name: str, file: Any) -> CheckpointInfo:
         return CheckpointInfo.from_metadata(metadata, name)
     if any(adapter.recognises(list(file.keys())) for adapter in base_models()):
         raise PointVidError(
-            f"{name}: is a model without points, expected a joint checkpoint; `pointvid convert` makes one of it"
+            f"{name}: is a model without points, expected a joint checkpoint: one that the trainer wrote, or that "
+            "`pointvid convert` made of the folder of a published base model"
         )
     raise PointVidError(f"{name}: has no pointvid metadata, expected a file that `pointvid convert` or training wrote")
 

@@ -29,6 +29,13 @@ CORE_NODES = (
     "nodes_wan",
     "nodes_custom_sampler",
     "nodes_model_advanced",
+    "nodes_model_merging",
+    "nodes_model_downscale",
+    "nodes_pag",
+    "nodes_sag",
+    "nodes_freelunch",
+    "nodes_tomesd",
+    "nodes_hypertile",
 )
 
 
@@ -71,6 +78,7 @@ def point_host_at(comfyui: Path, base: Path, flags: list[str]) -> None:
     for name in ("input", "output", "temp", "custom_nodes", "models"):
         (base / name).mkdir(parents=True, exist_ok=True)
     import comfy.options
+    import utils.install_util  # noqa: F401 (as main.py does, before the host puts comfy/ and its utils.py first)
 
     comfy.options.enable_args_parsing()
 
@@ -123,6 +131,8 @@ async def load(comfyui: Path, pack: Path) -> dict:
 
     await nodes.init_public_apis()
     for name in CORE_NODES:
+        if not (comfyui / "comfy_extras" / f"{name}.py").exists():  # an older host
+            continue
         if not await nodes.load_custom_node(str(comfyui / "comfy_extras" / f"{name}.py"), module_parent="comfy_extras"):
             raise RuntimeError(f"core's {name} does not load")
     known, modules = set(nodes.NODE_CLASS_MAPPINGS), set(sys.modules)
@@ -142,7 +152,11 @@ async def load(comfyui: Path, pack: Path) -> dict:
 def describe(node) -> dict:
     """What /object_info would say of the node, after the host's own check of its schema."""
     if not hasattr(node, "GET_SCHEMA"):  # one of core's older nodes
-        return {"input": node.INPUT_TYPES(), "output_node": getattr(node, "OUTPUT_NODE", False)}
+        return {
+            "input": node.INPUT_TYPES(),
+            "output": list(node.RETURN_TYPES),
+            "output_node": getattr(node, "OUTPUT_NODE", False),
+        }
     node.GET_SCHEMA().validate()
     return node.GET_NODE_INFO_V1()
 

@@ -37,6 +37,13 @@ def solid(width: int, height: int, value: float = 1.0):
     return lambda graph, clip: (graph.add("SolidMask", value=value, width=width, height=height), 0)
 
 
+def grey(width: int, height: int, frames: int):
+    return lambda graph, clip: (
+        graph.add("EmptyImage", width=width, height=height, batch_size=frames, color=0x404040),
+        0,
+    )
+
+
 def boxes(*places: tuple[int, int, int, int], size: tuple[int, int] = (256, 448), one: bool = False):
     """Files input/box*.png of white boxes (left, top, right, bottom), loaded as one MASK or as a batch of them."""
 
@@ -134,17 +141,14 @@ def test_one_mask_a_frame_is_that_of_the_first(host):
 
 @pytest.mark.parametrize(("width", "height"), [(896, 512), (200, 100)])
 def test_depth_of_another_size_is_resized(host, width, height):
-    depth = lambda graph, clip: (  # noqa: E731
-        graph.add("EmptyImage", width=width, height=height, batch_size=24, color=0x404040),
-        0,
-    )
+    depth = grey(width, height, 24)
     tracks, report = tracked(host, f"depth{width}", depth=depth, depth_mapping="depth", depth_near=2.0, depth_far=4.0)
     assert torch.allclose(tracks["uvd"][..., 2], torch.tensor(2 + 2 * 0x40 / 255), atol=1e-3)
     assert f"depth: resized from {height}x{width}" in report
 
 
 def test_one_frame_of_depth_is_said(host):
-    depth = lambda graph, clip: (graph.add("EmptyImage", width=448, height=256, batch_size=1, color=0x404040), 0)  # noqa: E731
+    depth = grey(448, 256, 1)
     _, report = tracked(host, "one_depth", depth=depth)
     assert "depth: one frame for all 24 of the clip" in report
 

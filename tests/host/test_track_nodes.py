@@ -180,10 +180,12 @@ def test_damaged_file_is_one_line(host):
     assert "\n" not in result["error"]
 
 
-def test_mask_of_another_size_is_one_line(host, tracks):
+def test_mask_of_another_size_is_resized(host, tracks):
     graph, load = loaded()
     mask = graph.add("SolidMask", value=1.0, width=64, height=48)
     fill = graph.add("PointVid_FillTracks", tracks=(load, 0), mask=(mask, 0), interpolation="absolute", neighbors=3)
-    graph.probe("never", fill)
+    graph.probe("all_filled", fill)
     result = host.run(graph)
-    assert result["error"] == "mask is 48x64, clip is 24x32 (HxW); resize one of them"
+    assert result["ok"], result
+    assert host.probed("all_filled")["objects"].shape == (24, 32)
+    assert (host.probed("all_filled")["objects"] != 0).all()

@@ -14,6 +14,7 @@ What one holds:
     latent_format(info)                of the joint latent
     encoded(info, given, noise)        what the base's `conditions` takes, of a conditioning's values and the noise
     memory_usage_factor                against the host's estimate for its own UNets
+    unet_config(info)                  perhaps: what nodes made for the host's UNets read of their configuration
 """
 
 from __future__ import annotations

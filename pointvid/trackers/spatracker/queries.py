@@ -35,7 +35,8 @@ def paper_queries(mask: Tensor, seed: int = 0) -> Tensor:
     if not len(points):
         raise PointVidError("mask holds no point of the 80x80 grid, expected a larger foreground")
     order = torch.randperm(len(points), generator=torch.Generator().manual_seed(seed))[:_PAPER_MOST]
-    return points[order] * torch.tensor([width / SIZE[1], height / SIZE[0]])
+    scaled = points[order] * torch.tensor([width / SIZE[1], height / SIZE[0]])
+    return scaled.minimum(torch.tensor([width - 1.0, height - 1.0]))  # clips below 64 pixels: the margin is under one
 
 
 def network_grid(side: int) -> Tensor:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import comfy.clip_vision
@@ -33,6 +36,11 @@ memory_usage_factor = 2.0
 def config(info: CheckpointInfo) -> JointConfig:
     """The generic one."""
     return JointConfig(info)
+
+
+def unet_config(info: CheckpointInfo) -> dict[str, Any]:
+    """What nodes such as FreeU read of a UNet."""
+    return {"model_channels": info.config.unet.block_out_channels[0]}
 
 
 def latent_format(info: CheckpointInfo) -> VideoPointLatent:
@@ -109,7 +117,10 @@ def clip_vision(checkpoint: Checkpoint) -> comfy.clip_vision.ClipVisionModel | N
     settings = {"model_type": "clip_vision_model", "num_channels": 3, **configs["image_encoder"]}
     processor = configs.get("image_processor", {})
     settings |= {key: processor[key] for key in ("image_mean", "image_std") if key in processor}
-    encoder = comfy.clip_vision.ClipVisionModel(settings)
+    with tempfile.TemporaryDirectory() as folder:  # older hosts take a file only
+        path = Path(folder, "config.json")
+        path.write_text(json.dumps(settings), encoding="utf-8")
+        encoder = comfy.clip_vision.ClipVisionModel(str(path))
     _require_all(encoder.load_sd(weights), "image encoder")
     return encoder
 
@@ -128,13 +139,34 @@ def vae(checkpoint: Checkpoint) -> comfy.sd.VAE | None:
     }  # fmt: skip
     dtype = torch.float32 if wants_float32(weights) else None
     params = {"ddconfig": ddconfig, "embed_dim": space.channels}
-    made = comfy.sd.VAE(sd=dict(weights), config={"params": params}, dtype=dtype)
+    made = HalfVAE(sd=dict(weights), config={"params": params}, dtype=dtype)
     made.downscale_ratio = made.upscale_ratio = space.strides[1]
     # The host's class has Stable Diffusion's 32 groups built in; a group norm's weights do not depend on their number.
     for module in made.first_stage_model.modules():
         if isinstance(module, torch.nn.GroupNorm):
             module.num_groups = settings.get("norm_num_groups", 32)
     return made
+
+
+class HalfVAE(comfy.sd.VAE):
+    """The host's VAE, which says what to use where it is given both halves at once."""
+
+    def decode(self, samples_in: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        """One half, [B,C,h,w] or [B,C,T,h,w]."""
+        self._require_half(samples_in)
+        return super().decode(samples_in, *args, **kwargs)
+
+    def decode_tiled(self, samples: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        """As `decode`."""
+        self._require_half(samples)
+        return super().decode_tiled(samples, *args, **kwargs)
+
+    def _require_half(self, samples: Tensor) -> None:
+        if samples.ndim == 5 and samples.shape[1] == 2 * self.latent_channels:
+            raise PointVidError(
+                f"samples is a joint latent {list(samples.shape)} of video and points: use Trajectory Decoder, or "
+                "Split Video and Points first"
+            )
 
 
 def _require_all(result: Any, name: str) -> None:

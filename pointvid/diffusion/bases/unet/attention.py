@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from .patches import Patches
 
 AttentionFunction = Callable[[Tensor, Tensor, Tensor, int], Tensor]
 """`attention(q [B,N,C], k [B,M,C], v [B,M,C], heads) -> [B,N,C]`; ComfyUI's `optimized_attention` is one."""
@@ -148,12 +151,14 @@ class TransformerBlock(nn.Module):
         self.norm3 = layers.layer_norm(dim)
         self.ff = FeedForward(layers, dim)
 
-    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """Tokens [N,L,dim], context [B,M,context_dim] with N a multiple of B.
+    def forward(self, x: Tensor, context: Tensor | None = None, patches: Patches | None = None) -> Tensor:
+        """Tokens [N,L,dim], context [B,M,context_dim] with N a multiple of B; patches: only with a context.
 
         The N/B frames of a video share one context, so their tokens query it together: keys and values are computed
         once a video instead of once a frame.
         """
+        if patches is not None:
+            return patches.transformer(self, x, context)
         x = self.attn1(self.norm1(x)) + x
         y = self.norm2(x)
         if context is None:
@@ -174,10 +179,10 @@ class SpatialTransformer(nn.Module):
         self.transformer_blocks = nn.ModuleList([block])
         self.proj_out = layers.linear(channels, channels)
 
-    def forward(self, x: Tensor, context: Tensor) -> Tensor:
+    def forward(self, x: Tensor, context: Tensor, patches: Patches | None = None) -> Tensor:
         """[B*T,C,H,W], context [B,M,context_dim] -> [B*T,C,H,W]."""
         y = rearrange(self.norm(x), "n c h w -> n (h w) c")
         y = self.proj_in(y)
         for block in self.transformer_blocks:
-            y = block(y, context)
+            y = block(y, context, patches)
         return x + rearrange(self.proj_out(y), "n (h w) c -> n c h w", h=x.shape[-2])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +16,9 @@ from .attention import Layers, SpatialTransformer
 from .config import UNetConfig
 from .temporal import TemporalConv, TemporalTransformer
 
+if TYPE_CHECKING:
+    from .patches import Patches
+
 
 def recomputed(enabled: bool, function: Callable[..., Tensor], *args: object) -> Tensor:
     """`function(*args)`; where enabled, its activations are not kept but computed again in the backward pass."""
@@ -24,6 +28,14 @@ def recomputed(enabled: bool, function: Callable[..., Tensor], *args: object) ->
         again = partial(_in_mode, module, module.training)
         return checkpoint(function, *args, use_reentrant=False, context_fn=lambda: (nullcontext(), again()))
     return function(*args)
+
+
+def kept(x: Tensor, skips: list[Tensor], patches: Patches | None) -> Tensor:
+    """Append a layer's output to `skips`; returns what goes on, which patches may have changed."""
+    if patches is not None:
+        return patches.keep(x, skips)
+    skips.append(x)
+    return x
 
 
 @contextmanager
@@ -106,14 +118,16 @@ class _Block(nn.Module):
         """Residual layer i, in space then in time."""
         return self.temp_convs[i](self.resnets[i](x, emb), frames)
 
-    def attend(self, i: int, x: Tensor, context: Tensor, frames: int) -> Tensor:
+    def attend(self, i: int, x: Tensor, context: Tensor, frames: int, patches: Patches | None = None) -> Tensor:
         """Attention i, in space then in time."""
-        return self.temp_attentions[i](self.attentions[i](x, context), frames)
+        return self.temp_attentions[i](self.attentions[i](x, context, patches), frames)
 
-    def layer(self, i: int, x: Tensor, emb: Tensor, context: Tensor, frames: int) -> Tensor:
+    def layer(
+        self, i: int, x: Tensor, emb: Tensor, context: Tensor, frames: int, patches: Patches | None = None
+    ) -> Tensor:
         """Residual layer i followed by attention i, where this resolution has any."""
         x = self.convolve(i, x, emb, frames)
-        return self.attend(i, x, context, frames) if self.has_attention else x
+        return self.attend(i, x, context, frames, patches) if self.has_attention else x
 
 
 class DownBlock(_Block):
@@ -125,15 +139,22 @@ class DownBlock(_Block):
         super().__init__(layers, config, sizes, count if attend else 0)
         self.downsamplers = nn.ModuleList([] if last else [Downsample(layers, out_channels)])
 
-    def forward(self, x: Tensor, emb: Tensor, context: Tensor, frames: int) -> list[Tensor]:
-        """Every layer's output, for the skip connections; the last one is the block's."""
-        outputs = []
+    def forward(
+        self,
+        x: Tensor,
+        skips: list[Tensor],
+        emb: Tensor,
+        context: Tensor,
+        frames: int,
+        patches: Patches | None = None,
+    ) -> Tensor:
+        """Appends every layer's output to `skips`, for the skip connections; the last one is the block's."""
         for i in range(len(self.resnets)):
-            x = recomputed(self.checkpointing, self.layer, i, x, emb, context, frames)
-            outputs.append(x)
+            x = recomputed(self.checkpointing, self.layer, i, x, emb, context, frames, patches)
+            x = kept(x, skips, patches)
         for downsample in self.downsamplers:
-            outputs.append(downsample(x))
-        return outputs
+            x = kept(downsample(x), skips, patches)
+        return x
 
 
 class MidBlock(_Block):
@@ -142,9 +163,9 @@ class MidBlock(_Block):
     def __init__(self, layers: Layers, config: UNetConfig, channels: int):
         super().__init__(layers, config, [(channels, channels)] * 2, 1)
 
-    def forward(self, x: Tensor, emb: Tensor, context: Tensor, frames: int) -> Tensor:
+    def forward(self, x: Tensor, emb: Tensor, context: Tensor, frames: int, patches: Patches | None = None) -> Tensor:
         """[B*T,C,H,W] -> [B*T,C,H,W]."""
-        x = recomputed(self.checkpointing, self.layer, 0, x, emb, context, frames)
+        x = recomputed(self.checkpointing, self.layer, 0, x, emb, context, frames, patches)
         return recomputed(self.checkpointing, self.convolve, 1, x, emb, frames)
 
 
@@ -160,13 +181,32 @@ class UpBlock(_Block):
         super().__init__(layers, config, sizes, count if attend else 0)
         self.upsamplers = nn.ModuleList([] if last else [Upsample(layers, out_channels)])
 
-    def forward(self, x: Tensor, skips: list[Tensor], emb: Tensor, context: Tensor, frames: int) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        skips: list[Tensor],
+        emb: Tensor,
+        context: Tensor,
+        frames: int,
+        patches: Patches | None = None,
+    ) -> Tensor:
         """Takes what it needs off the end of `skips`; upsamples to the size of the skip that is next then."""
         for i in range(len(self.resnets)):
-            x = recomputed(self.checkpointing, self._joined_layer, i, x, skips.pop(), emb, context, frames)
+            x = recomputed(self.checkpointing, self._joined_layer, i, x, skips.pop(), emb, context, frames, patches)
         for upsample in self.upsamplers:
             x = upsample(x, skips[-1].shape[-2:])
         return x
 
-    def _joined_layer(self, i: int, x: Tensor, skip: Tensor, emb: Tensor, context: Tensor, frames: int) -> Tensor:
-        return self.layer(i, torch.cat((x, skip), 1), emb, context, frames)
+    def _joined_layer(
+        self,
+        i: int,
+        x: Tensor,
+        skip: Tensor,
+        emb: Tensor,
+        context: Tensor,
+        frames: int,
+        patches: Patches | None,
+    ) -> Tensor:
+        if patches is not None:
+            x, skip = patches.join(x, skip)
+        return self.layer(i, torch.cat((x, skip), 1), emb, context, frames, patches)

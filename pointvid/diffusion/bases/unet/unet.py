@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from ....errors import PointVidError
 from .attention import AttentionFunction, Layers, sdpa, sinusoids
-from .blocks import DownBlock, MidBlock, UpBlock, recomputed
+from .blocks import DownBlock, MidBlock, UpBlock, kept, recomputed
 from .config import UNetConfig
+from .patches import Patches
 from .temporal import ImageTemporalEncoder, TemporalTransformer
 
 
@@ -135,34 +136,48 @@ class VideoUNet(nn.Module):
                 image conditioning, as are the next two.
             image_embeds: CLIP embedding of the image [B,1,cross_attention_dim].
             fps: [B], frames a second.
-            control, transformer_options, extra: taken because hosts pass them; not used.
+            control: what a ControlNet adds; refused.
+            transformer_options: ComfyUI's; its patches are honoured, see `patches.Patches`.
+            extra: taken because hosts pass it; not used.
         Returns:
             [B,output_channels,T,h,w].
         Raises:
-            PointVidError: wrong channel count, or a condition is missing or of another shape.
+            PointVidError: wrong channel count, a condition is missing or of another shape, or a patch has no place.
         """
+        if control is not None:
+            raise PointVidError(
+                "a ControlNet is applied to the prompt, but there is none for a joint model; take it out"
+            )
+        patches = Patches.of(transformer_options, x.shape, self.config.block_out_channels[0])
         self._check(x, context, image_latents, image_embeds, fps)
         emb = self._time_embedding(x, timesteps, fps)
         context = context.to(x.dtype)
         if self.config.image_conditioning:
             context = self._context(context, image_latents.to(x.dtype), image_embeds.to(x.dtype))
             image_latents = self._image_frames(image_latents.to(x.dtype))
-        return self._denoise(self._gather(x, image_latents), emb, context)
+        if patches is not None:
+            emb = patches.embedding(emb)
+        return self._denoise(self._gather(x, image_latents), emb, context, patches)
 
     def _gather(self, x: Tensor, image_frames: Tensor | None) -> Tensor:
         """What `conv_in` sees, [B,input_channels,T,h,w]."""
         return x if image_frames is None else torch.cat((x, image_frames), 1)
 
-    def _denoise(self, x: Tensor, emb: Tensor, context: Tensor) -> Tensor:
+    def _denoise(self, x: Tensor, emb: Tensor, context: Tensor, patches: Patches | None) -> Tensor:
         batch, frames = x.shape[0], x.shape[2]
         x = self.conv_in(x.transpose(1, 2).flatten(0, 1))
         x = recomputed(self.checkpointing, self.transformer_in, x, frames)
-        skips = [x]
+        if patches is not None:
+            patches.enter("input")
+        skips: list[Tensor] = []
+        x = kept(x, skips, patches)
         for block in self.down_blocks:
-            skips += block(skips[-1], emb, context, frames)
-        x = self.mid_block(skips[-1], emb, context, frames)
+            x = block(x, skips, emb, context, frames, patches)
+        if patches is not None:
+            patches.enter("middle")
+        x = self.mid_block(x, emb, context, frames, patches)
         for block in self.up_blocks:
-            x = block(x, skips, emb, context, frames)
+            x = block(x, skips, emb, context, frames, patches)
         x = self.conv_out(nn.functional.silu(self.conv_norm_out(x)))
         return x.unflatten(0, (batch, frames)).transpose(1, 2)
 
