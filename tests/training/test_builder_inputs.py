@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import sys
 import tarfile
 from pathlib import Path
 
@@ -221,3 +222,11 @@ def test_one_builder_a_folder(tmp_path):
     with lock_folder(tmp_path), pytest.raises(PointVidError, match="another process"):
         lock_folder(tmp_path)
     lock_folder(tmp_path).close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_links_in_a_circle_are_told(folder):
+    (folder / "circle.mp4").symlink_to("circle.mp4")
+    told = {}
+    list_jobs([folder], unused=lambda name, why: told.setdefault(Path(name).name, why))
+    assert told == {"circle.mp4": "is no file"}

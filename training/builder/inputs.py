@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from os.path import realpath
 from pathlib import Path
 from typing import Any
 
@@ -143,9 +144,9 @@ def _folder(folder: Path, how: _Lists) -> Iterator[tuple[ClipSource, str]]:
         elif kind in VIDEO_SUFFIXES and not path.stem.endswith(".mask"):
             used |= {path, *_companions(path).values()}
             yield _beside(path, f"{folder.name}/{path.relative_to(folder).as_posix()}")
-    resolved = {path.resolve() for path in used}
+    known = {realpath(path) for path in used}  # `resolve` would not bear links in a circle
     for path in entries:
-        if not path.is_dir() and not resolved & {path.resolve(), *map(Path.resolve, path.parents)}:
+        if not path.is_dir() and not known & {realpath(path), *map(realpath, path.parents)}:
             how.unused(str(path), _why_not(path, lists))
 
 
@@ -184,8 +185,8 @@ def _beside(path: Path, name: str) -> tuple[ClipSource, str]:
             facts = {"caption": plain_text(data, text.name)} if text.suffix == ".txt" else _facts(data, text.name)
     except PointVidError as error:
         problem = str(error)
-    files: dict[str, Any] = {kind: str(found.resolve()) for kind, found in companions.items()}
-    return ClipSource(str(path.resolve()), name=printable(name), **facts, **files), problem
+    files: dict[str, Any] = {kind: realpath(found) for kind, found in companions.items()}
+    return ClipSource(realpath(path), name=printable(name), **facts, **files), problem
 
 
 def _bytes(path: Path) -> bytes:
@@ -245,11 +246,11 @@ def _tar(path: Path, how: _Lists) -> Iterator[tuple[ClipSource, str]]:
         problem = str(error)
     for key, clip in found.items():
         if "member" in clip:
-            yield ClipSource(str(path.resolve()), **clip), problems.get(key, "")
+            yield ClipSource(realpath(path), **clip), problems.get(key, "")
         elif key in beside:
             how.unused(beside[key], "no video has this name")
     if problem:
-        yield ClipSource(str(path.resolve()), name=printable(path.name)), problem
+        yield ClipSource(realpath(path), name=printable(path.name)), problem
 
 
 def _facts(data: bytes, name: str) -> dict[str, Any]:
@@ -346,7 +347,7 @@ def _find(name: str, folders: list[Path]) -> tuple[str, str]:
         for suffix in suffixes:
             path = folder / (name + suffix)  # an absolute name stays itself
             if path.exists():
-                return str(path.resolve()), ""
+                return realpath(path), ""
     return name, f"{name} is not in {' or '.join(map(str, folders))}"
 
 
