@@ -3,7 +3,7 @@ import torch
 
 from pointvid.camera import Camera
 from pointvid.errors import PointVidError
-from pointvid.trackers.foreground import mask_from_tracks, moving_foreground
+from pointvid.trackers.foreground import mask_from_tracks, moving_foreground, texture_at
 from pointvid.trackers.queries import grid_queries
 from pointvid.tracks import PointTracks
 
@@ -68,3 +68,46 @@ def test_the_mask_covers_what_the_tracks_mark():
     for u0, v0, u1, v1, _, _ in BOXES:
         truth[v0 : v1 + 1, u0 : u1 + 1] = True
     assert (mask & truth).sum() / (mask | truth).sum() > 0.85
+
+
+def test_the_masks_edges_follow_the_picture():
+    tracks, _ = scene(objects=BOXES)
+    truth = torch.zeros(SIZE, dtype=torch.bool)
+    for u0, v0, u1, v1, _, _ in BOXES:
+        truth[v0 : v1 + 1, u0 : u1 + 1] = True
+    frame = torch.where(truth[..., None], 200, 60).to(torch.uint8).expand(-1, -1, 3)
+    marked = moving_foreground(tracks).moving
+    overlap = [
+        ((mask & truth).sum() / (mask | truth).sum()).item()
+        for mask in (mask_from_tracks(tracks, marked), mask_from_tracks(tracks, marked, frame))
+    ]
+    assert overlap[1] > overlap[0]
+    assert overlap[1] > 0.97
+
+
+def test_texture_is_the_slope_along_the_weaker_direction():
+    v, u = torch.meshgrid(torch.arange(60.0), torch.arange(80.0), indexing="ij")
+    ramp = 100 + 10 * torch.sin(u / 3)  # slopes along u alone
+    both = ramp + 10 * torch.sin(v / 3)
+    queries = torch.tensor([[40.0, 30.0]])
+
+    def texture(grey):
+        return texture_at(grey[..., None].expand(-1, -1, 3), queries).item()
+
+    assert texture(ramp) < 0.1
+    # The mean square of cos is a half; central differences see sin(1 / 3) of a slope of 1 / 3.
+    assert texture(both) == pytest.approx(10 * torch.tensor(1 / 3).sin().item() * 0.5**0.5, rel=0.2)
+
+
+def test_tracks_on_a_plain_wall_are_no_object():
+    tracks, label = scene(objects=BOXES[:1])
+    u, v = tracks.queries.unbind(-1)
+    wall = (u > 110) & (v < 50)
+    drift = tracks.uvd.clone()
+    drift[1:, wall, :2] += 4.0
+    texture = torch.where(wall, 0.3, 5.0)
+    tracks = tracks.replace(uvd=drift)
+    assert moving_foreground(tracks).moving[wall].any()
+    found = moving_foreground(tracks, texture=texture)
+    assert not found.moving[wall].any()
+    assert (found.moving == (label > 0))[~wall].float().mean() > 0.97

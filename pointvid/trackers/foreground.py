@@ -151,7 +151,8 @@ def mask_from_tracks(tracks: PointTracks, moving: Tensor, frame: Tensor | None =
             colors = pixels[at[:, 1], at[:, 0]]
             unlike = (pixels[top : top + 256].reshape(-1, 1, 3) - colors[torch.from_numpy(nearest)]).norm(dim=-1)
             apart = torch.from_numpy(distance / max(float(distance[:, 0].mean()), 1e-6)).float()
-            best = (apart + unlike / 20).argmin(1, keepdim=True)
+            usual = max(20.0, 2 * float(unlike[:, 0].median()))  # grey levels; more where the picture is noise
+            best = (apart + unlike / usual).argmin(1, keepdim=True)
             choice = torch.from_numpy(nearest).gather(1, best)[:, 0]
         rows.append(moving.cpu()[choice].view(-1, width))
     return torch.cat(rows).to(moving.device)

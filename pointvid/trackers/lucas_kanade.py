@@ -26,6 +26,9 @@ from .consensus import Consensus
 from .patches import Pyramid, grey, pyramid
 from .search import search
 
+_Frame = tuple[Pyramid, Pyramid]
+"""A frame's pyramids: grey, for the steps; and for the anchors."""
+
 
 @dataclass
 class LucasKanade:
@@ -35,12 +38,22 @@ class LucasKanade:
         levels: of the image pyramid that frame-to-frame tracking descends.
         radius: of its patches, pixels at every level: 2 * radius + 1 wide.
         anchor_levels, anchor_radius, anchor_step: the same for the patches of frame 0; every `anchor_step`-th pixel.
-        neighbours: how many leaders a point consults.
+        anchor_grey: without their colours: a quarter faster, a little less sure.
         leaders: the cell of their grid is the side of a square image divided by this, at least 4 pixels.
         margin: cells around the queries that leaders fill.
+        neighbours: how many leaders a point consults.
+        rounds: how often leaders that were not found are looked for where the others say.
+        slack: pixels that a fast point may lie beside where its neighbours say, if it looks exactly right.
         visible_above: correlation with its patch from which a point counts as seen.
+        refine_above, refine_below: correlations between which a patch finds its own warp, too; `refined_above` is what
+            it must reach, `bend` how much the warp's entries may change.
+        ahead_below: correlation under which a point is also looked for where its course leads.
         refresh_below: correlation under which the patch is renewed, if the point was seen in the last frame, the step
             from there correlates better than `refresh_sure`, and the neighbours agree.
+        hidden_for: frames after which a point is searched for, in every second frame, with its patch of frame 0.
+        reach: pixels around its course that are searched.
+        search_known: share of its neighbours that are seen, below which a point is searched for.
+        search_support, search_sure: votes and correlation that a place needs.
         chunk: patches sampled at once; bounds memory, changes nothing else.
     """
 
@@ -50,26 +63,24 @@ class LucasKanade:
     anchor_radius: int = 7
     anchor_step: int = 2
     anchor_grey: bool = False
-    neighbours: int = 24
     leaders: int = 48
     margin: float = 4.0
+    neighbours: int = 24
     rounds: int = 4
-    search_round: int = 0
-    search_known: float = 0.8
-    hidden_for: int = 4
-    reach: float = 32.0
-    yield_to: float = 0.02
     slack: float = 6.0
     visible_above: float = 0.75
-    refine_below: float = 0.9
     refine_above: float = 0.5
+    refine_below: float = 0.9
     refined_above: float = 0.8
     bend: float = 0.4
-    search_sure: float = 0.8
-    search_support: float = 0.4
     ahead_below: float = 0.9
     refresh_below: float = 0.75
     refresh_sure: float = 0.9
+    hidden_for: int = 4
+    reach: float = 32.0
+    search_known: float = 0.8
+    search_support: float = 0.4
+    search_sure: float = 0.8
     chunk: int = 1024
 
     @property
@@ -98,7 +109,7 @@ class LucasKanade:
         progress(frames - 1, frames - 1, "tracking")
         return Tracked(torch.stack(uv), torch.stack(visible))
 
-    def _pyramids(self, frame: Tensor) -> tuple[Pyramid, Pyramid]:
+    def _pyramids(self, frame: Tensor) -> _Frame:
         """Of a frame: grey, for the steps; and for the anchors."""
         colored = pyramid(frame, self.levels)
         plain = [grey(level) for level in colored]
@@ -118,7 +129,7 @@ class LucasKanade:
     def _step(
         self,
         before: Pyramid,
-        now: tuple[Pyramid, Pyramid],
+        now: _Frame,
         anchors: Anchors,
         consensus: Consensus,
         state: _State,
@@ -141,7 +152,18 @@ class LucasKanade:
         course = torch.where(visible[:, None], torch.lerp(state.course, step, 0.3), state.course)
         return _State(work.uv, step, course, work.warp, _turn(state.warp, work.warp), visible, hidden)
 
-    def _lead(self, before, now, anchors, consensus, state, work, which, rows) -> None:
+    def _lead(
+        self,
+        before: Pyramid,
+        now: _Frame,
+        anchors: Anchors,
+        consensus: Consensus,
+        state: _State,
+        work: _Work,
+        which: Tensor,
+        rows: slice,
+    ) -> None:
+        """Find the leaders: step by step from the last frame, by their patches, by their neighbours, by search."""
         seen = which[state.visible[rows]]  # what is hidden has nothing to follow from frame to frame
         work.chained[seen], work.chain_score[seen] = chain(
             before, now[0], state.uv[seen], state.velocity[seen], state.turn[seen], self.radius, self.chunk
@@ -157,9 +179,8 @@ class LucasKanade:
         good = self._agrees(uv, score, where, state.uv[rows])
         work.uv[rows], work.score[rows], work.good[rows], work.warp[rows] = uv, score, good, warp
         tried = start
-        for turn in range(self.rounds):
-            if turn == self.search_round:
-                self._search(now, anchors, consensus, state, work, which, rows)
+        self._search(now, anchors, consensus, state, work, which, rows)
+        for _ in range(self.rounds):
             where, warp, _ = consensus.fit(work.uv, work.trust(), work.warp[rows], rows)
             uv, score, good = work.uv[rows], work.score[rows], work.good[rows]
             apart = (uv - where).norm(dim=-1) > 1 + self._slack(score, where, state.uv[rows])
@@ -172,14 +193,25 @@ class LucasKanade:
             at, fit = anchors.find(now[1], where[stray], warp[stray], which[stray])
             bent = warp[stray]
             self._refine(now, anchors, which[stray], state.visible[which[stray]], at, fit, bent)
-            better = ~good[stray] | (fit > score[stray] - self.yield_to)
+            better = ~good[stray] | (fit > score[stray] - 0.02)
             stray = stray[better]
             uv[stray], score[stray], warp[stray] = at[better], fit[better], bent[better]
             work.warp[rows] = warp
             good = self._agrees(uv, score, where, state.uv[rows])
             work.uv[rows], work.score[rows], work.good[rows] = uv, score, good
 
-    def _join(self, before, now, anchors, consensus, state, work, which, rows) -> None:
+    def _join(
+        self,
+        before: Pyramid,
+        now: _Frame,
+        anchors: Anchors,
+        consensus: Consensus,
+        state: _State,
+        work: _Work,
+        which: Tensor,
+        rows: slice,
+    ) -> None:
+        """Find the queries where the leaders say; step by step only those whose patches do not fit there."""
         where, warp, _ = consensus.fit(work.uv, work.trust(), work.warp[rows], rows)
         uv, score = anchors.find(now[1], where, warp, which)
         self._refine(now, anchors, which, state.visible[rows], uv, score, warp)
@@ -208,7 +240,16 @@ class LucasKanade:
         tie = consensus.near[rows, 1:] * consensus.belief[rows, 1:]
         return (tie * work.good[consensus.index[rows, 1:]]).sum(1) / tie.sum(1).clamp(min=1e-6)
 
-    def _search(self, now, anchors, consensus, state, work, which, rows) -> None:
+    def _search(
+        self,
+        now: _Frame,
+        anchors: Anchors,
+        consensus: Consensus,
+        state: _State,
+        work: _Work,
+        which: Tensor,
+        rows: slice,
+    ) -> None:
         """Look for what is lost in a window around where its course leads."""
         known = self._known(consensus, work, rows)
         unseen = state.hidden[rows]
@@ -231,7 +272,9 @@ class LucasKanade:
         work.uv[index], work.score[index], work.warp[index] = uv[better], score[better], warp[better]
         work.good[index] = True
 
-    def _refine(self, now, anchors, which, seen, uv, score, warp) -> None:
+    def _refine(
+        self, now: _Frame, anchors: Anchors, which: Tensor, seen: Tensor, uv: Tensor, score: Tensor, warp: Tensor
+    ) -> None:
         """Let patches that were just seen and look somewhat different find their own warps, in place."""
         odd = (seen & (score < self.refine_below) & (score > self.refine_above)).nonzero()[:, 0]
         if not len(odd):
@@ -242,7 +285,17 @@ class LucasKanade:
         index = odd[better]
         uv[index], score[index], warp[index] = at[better], fit[better], bent[better]
 
-    def _finish(self, now, anchors, consensus, state, work, which, rows) -> None:
+    def _finish(
+        self,
+        now: _Frame,
+        anchors: Anchors,
+        consensus: Consensus,
+        state: _State,
+        work: _Work,
+        which: Tensor,
+        rows: slice,
+    ) -> None:
+        """Decide about what is left, learn who moves with whom, renew patches."""
         uv, score, good, where, warp = (x[rows] for x in (work.uv, work.score, work.good, work.where, work.warp))
         # A point that neither follows found may just have kept its course, beside something else that moves.
         ahead = state.ahead[rows]
