@@ -57,7 +57,7 @@ def figures() -> list[Figure]:
 def _seconds(frames: int, grid: int) -> float:
     """CPU seconds for frames of 256x448; the least of three."""
     clip = PanningClip(frames, 256, 448)
-    queries, tracker = grid_queries((256, 448), grid), LucasKanade(helpers=1)
+    queries, tracker = grid_queries((256, 448), grid), LucasKanade()
     least = float("inf")
     for _ in range(3):
         began = time.process_time()
@@ -82,7 +82,7 @@ def main() -> None:
     """Track once and print the memory added at the peak, sampled every 10 ms."""
     frames, height, width, grid = map(int, sys.argv[1:])
     clip = PanningClip(frames, height, width)
-    LucasKanade(helpers=4).track(PanningClip(2, 64, 64), grid_queries((64, 64), 4))  # libraries load what they need
+    LucasKanade().track(PanningClip(2, 64, 64), grid_queries((64, 64), 4))  # libraries load what they need
     rest, peak, done = _resident(), [0.0], threading.Event()
 
     def watch() -> None:

@@ -64,5 +64,5 @@ def figures(clips: int = CLIPS) -> list[Figure]:
         Figure("tracker.tapvid3d_apd", mean["apd"], "share", context="true depth, no rescaling, mean over clips"),
         Figure("tracker.tapvid3d_aj", mean["aj"], "share", context="same"),
         Figure("tracker.tapvid3d_oa", mean["oa"], "share", context="same"),
-        Figure("tracker.seconds", seconds / clips, "CPU s", context="a clip, 512 queries and the 48x48 helpers"),
+        Figure("tracker.seconds", seconds / clips, "CPU s", context="a clip, 512 queries and the leaders around them"),
     ]

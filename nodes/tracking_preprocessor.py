@@ -222,12 +222,12 @@ class TrackingPreprocessor(io.ComfyNode):
         except PointVidError as error:
             raise _in_our_words(error) from error
         smoothed = work.smooth(tracked)
+        retraced = work.retrace(tracked, smoothed, progress)
         overlay = draw_tracks(ImageFrames(image), smoothed, trail=trail, progress=progress)
         name = getattr(point_tracker, "name", point_tracker)
-        lines = [
-            f"{what}: {value}"
-            for what, value in report_rows(track_report(tracked, smoothed, tracker=name, smoothed=smooth))
-        ]
+        report = track_report(tracked, smoothed, tracker=name, smoothed=smooth, retraced=retraced)
+        lines = [f"{what}: {value}" for what, value in report_rows(report)]
+        lines += [f"warning: {warning}" for warning in retraced.warnings()]
         if tracked.named is not None and tracked.named.notice:
             lines.append(f"segmenter: {tracked.named.notice}")
         lines += [*marked.notes, *notes]

@@ -61,5 +61,10 @@ def one_line(
 
 
 def _line(text: str) -> str:
-    """Line breaks and control characters, of a file name perhaps, spelled out."""
+    """Line breaks and control characters, of a file name perhaps, spelled out.
+
+    Of an error in a loader's process torch makes one of the same class, with that process's traceback for a text.
+    """
+    if "Original Traceback" in text:
+        text = text.strip().rpartition(f"{PointVidError.__name__}: ")[2]
     return "".join(c if c.isprintable() or "\ud800" <= c <= "\udfff" else repr(c)[1:-1] for c in text)

@@ -201,6 +201,16 @@ def test_tracks_outside_the_mask_or_the_image_are_not_used():
     assert torch.equal(densify(both, mask).points, densify(inner, mask).points)
 
 
+def test_a_track_with_a_nan_is_as_if_it_were_not_there():
+    whole = make_tracks([(5, 5), (20, 8), (9, 18), (25, 20)])
+    broken = whole.uvd.clone()
+    broken[3, 0, 0] = float("nan")
+    found = densify(whole.replace(uvd=broken), full()).points
+    assert torch.equal(found, densify(whole.select(torch.tensor([1, 2, 3])), full()).points)
+    few = whole.replace(uvd=broken).select(torch.tensor([0, 1]))  # fewer than k: what is missing weighs nothing
+    assert torch.isfinite(densify(few, full()).points).all()
+
+
 def two_objects(**fields):
     """Left half moves right, right half moves down; queries crowd at the border."""
     queries = [(14, 3), (15, 12), (13, 20), (16, 4), (17, 11), (18, 21)]

@@ -98,8 +98,10 @@ def test_consensus_recovers_an_exact_affine_motion_and_names_the_outlier():
     moved = queries @ a.mT + torch.tensor((5.0, -3.0))
     wrong = moved.clone()
     wrong[44] += torch.tensor((30.0, 10.0))
-    consensus = Consensus(queries, 12)
-    where, warp, _ = consensus.fit(wrong, torch.ones(100), torch.eye(2).expand(100, 2, 2), (8.0, 4.0, 2.0, 1.0, 0.1))
+    consensus = Consensus(queries, len(queries), 12)
+    where, warp, _ = consensus.fit(
+        wrong, torch.ones(100), torch.eye(2).expand(100, 2, 2), tolerance=(8.0, 4.0, 2.0, 1.0, 0.1)
+    )
     assert (where - moved).norm(dim=-1).max() < 0.3  # drawn a little to the identity by the prior
     assert (warp - a).abs().max() < 0.05
 
@@ -110,7 +112,7 @@ def test_consensus_recovers_an_exact_affine_motion_and_names_the_outlier():
 )
 def test_follows_a_plane_without_drift(degrees, zoom, shift):
     matrices = turning(6, degrees, zoom, shift)
-    tracks = track_points(warped_clip(matrices), grid_queries(SIZE, 10), tracker=LucasKanade(helpers=16))
+    tracks = track_points(warped_clip(matrices), grid_queries(SIZE, 10), tracker=LucasKanade())
     error, inside = errors(tracks, matrices)
     assert inside[-1].sum() >= 20
     assert error[inside].median() < 0.1
@@ -120,7 +122,7 @@ def test_follows_a_plane_without_drift(degrees, zoom, shift):
 
 def test_queries_come_back_exactly():
     queries = torch.rand(17, 2) * torch.tensor((127.0, 95.0))
-    tracks = track_points(warped_clip(turning(3, 2)), queries, tracker=LucasKanade(helpers=8))
+    tracks = track_points(warped_clip(turning(3, 2)), queries, tracker=LucasKanade())
     assert torch.equal(tracks.queries, queries)
     assert tracks.visible[0].all()
     assert tracks.uvd[..., 2].eq(1).all()
@@ -131,7 +133,7 @@ def test_what_is_covered_and_what_leaves_is_invisible():
     matrices = turning(8, 0, shift=(4.0, 0.0))
     video = warped_clip(matrices)
     video[3:6, 30:70, 30:70] = warped_clip(turning(1, 0), seed=5)[0, 30:70, 30:70]
-    tracks = track_points(video, grid_queries(SIZE, 16), tracker=LucasKanade(helpers=24))
+    tracks = track_points(video, grid_queries(SIZE, 16), tracker=LucasKanade())
     u, v = tracks.queries.unbind(-1)
     covered = (u + 16 > 38) & (u + 16 < 62) & (v > 38) & (v < 62)  # in frame 4, well within
     assert covered.sum() >= 6
@@ -144,9 +146,9 @@ def test_what_is_covered_and_what_leaves_is_invisible():
 
 def test_same_result_twice_and_in_any_chunks():
     video, queries = warped_clip(turning(4, 3)), grid_queries(SIZE, 12)
-    one = track_points(video, queries, tracker=LucasKanade(helpers=16))
-    two = track_points(video, queries, tracker=LucasKanade(helpers=16))
-    three = track_points(video, queries, tracker=LucasKanade(helpers=16, chunk=37))
+    one = track_points(video, queries, tracker=LucasKanade())
+    two = track_points(video, queries, tracker=LucasKanade())
+    three = track_points(video, queries, tracker=LucasKanade(chunk=37))
     assert torch.equal(one.uvd, two.uvd)
     assert (one.uvd - three.uvd).abs().max() < 1e-3
     assert torch.equal(one.visible, three.visible)
@@ -162,7 +164,7 @@ def test_frames_are_asked_for_in_order():
             return self.video[t]
 
     stream = Stream(warped_clip(turning(4, 1)))
-    track_points(stream, grid_queries(SIZE, 4), tracker=LucasKanade(helpers=8))
+    track_points(stream, grid_queries(SIZE, 4), tracker=LucasKanade())
     assert stream.asked == [0, 0, 1, 2, 3]
 
 
@@ -184,3 +186,27 @@ def test_bad_input_is_named():
         track_points(video, queries[:0], tracker=LucasKanade())
     with pytest.raises(PointVidError, match="tracker is 'tapir'"):
         create_tracker("tapir")
+
+
+def test_a_track_does_not_depend_on_what_else_is_asked_for():
+    video, few = warped_clip(turning(5, 4, shift=(2.0, 1.0))), grid_queries(SIZE, 6)
+    many = torch.cat((few, grid_queries(SIZE, 24) + 0.25))
+    alone, among = (LucasKanade().track(video, queries) for queries in (few, many))
+    assert (alone.uv - among.uv[:, : len(few)]).norm(dim=-1).max() < 0.05
+    assert torch.equal(alone.visible, among.visible[:, : len(few)])
+
+
+def test_what_was_hidden_for_long_is_found_again():
+    matrices = turning(16, 0, shift=(3.0, 0.0))
+    video = warped_clip(matrices)
+    pillar = warped_clip(turning(1, 0), seed=5)[0, :, 50:74]
+    video[1:, :, 50:74] = pillar  # appears over what is there, and stays
+    queries = grid_queries(SIZE, 16)
+    tracks = track_points(video, queries)
+    u = queries[:, 0]
+    passed = (u > 34) & (u < 46) & (queries[:, 1] > 12) & (queries[:, 1] < 84)  # behind it in frames 5 to 10, then out
+    assert passed.sum() >= 10
+    hidden = (u + 24 > 56) & (u + 24 < 70) & passed
+    assert tracks.visible[8, hidden].float().mean() < 0.2
+    error, _ = errors(tracks, matrices)
+    assert (error[15, passed] < 2).float().mean() > 0.8

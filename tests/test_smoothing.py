@@ -96,7 +96,7 @@ def rms(difference):
 
 def test_noise_goes_and_queries_stay():
     truth, noisy = noisy_tracks()
-    found = {mode: smooth_tracks(tracks(noisy), mode).uvd for mode in ("smoother", "filter")}
+    found = {mode: smooth_tracks(tracks(noisy), mode, tau=1.25, tau_depth=2.0).uvd for mode in ("smoother", "filter")}
     raw = rms(noisy[..., :2] - truth[..., :2])
     assert rms(found["smoother"][..., :2] - truth[..., :2]) < 0.6 * raw
     assert rms(found["smoother"][..., :2] - truth[..., :2]) < rms(found["filter"][..., :2] - truth[..., :2]) < raw
@@ -109,7 +109,7 @@ def test_noise_goes_and_queries_stay():
 
 def test_anchored_smoother_is_the_spline_through_the_query():
     _, noisy = noisy_tracks(points=3)
-    found = smooth_tracks(tracks(noisy)).uvd[..., :2]
+    found = smooth_tracks(tracks(noisy), tau=1.25).uvd[..., :2]
     weights = np.ones(16)
     weights[0] = 1e9
     x = np.arange(16.0)
@@ -123,7 +123,7 @@ def test_occlusion_is_bridged():
     visible[6:10] = False
     noisy[6:10, :, :2] += 40  # what a tracker makes up behind an occluder
     noisy[6:10, :, 2] = 0
-    found = smooth_tracks(tracks(noisy, visible)).uvd
+    found = smooth_tracks(tracks(noisy, visible), tau=1.25, tau_depth=2.0, occlusion_inflation=1e6).uvd
     assert (found[6:10, :, :2] - truth[6:10, :, :2]).abs().max() < 0.6
     assert (found[6:10, :, 2] / truth[6:10, :, 2] - 1).abs().max() < 0.02
 
@@ -132,14 +132,15 @@ def test_hidden_points_do_not_touch_visible_ones():
     _, noisy = noisy_tracks(points=2)
     visible = torch.ones(16, 2, dtype=torch.bool)
     visible[5:, 1] = False
-    both, alone = smooth_tracks(tracks(noisy, visible)).uvd, smooth_tracks(tracks(noisy[:, :1])).uvd
+    both, alone = (smooth_tracks(t, tau=1.25).uvd for t in (tracks(noisy, visible), tracks(noisy[:, :1])))
     assert torch.allclose(both[:, :1], alone, atol=1e-4)
 
 
 def test_always_hidden_track_becomes_its_best_line():
     t = np.arange(16.0)
     noisy = np.stack((100 + 2 * t, 50 - t, np.full(16, 2.0)), -1)[:, None] + RNG.normal(size=(16, 1, 3)) * [1, 1, 0]
-    found = smooth_tracks(tracks(noisy, torch.zeros(16, 1, dtype=torch.bool))).uvd[:, 0].double().numpy()
+    hidden = tracks(noisy, torch.zeros(16, 1, dtype=torch.bool))
+    found = smooth_tracks(hidden, tau=1.25, occlusion_inflation=1e6).uvd[:, 0].double().numpy()
     query = noisy[0, 0].astype(np.float32)
     for c in range(2):
         slope = (t * (noisy[:, 0, c] - query[c])).sum() / (t * t).sum()  # least squares through the query
@@ -184,3 +185,23 @@ def test_wrong_settings_are_named():
         smooth_tracks(tracks(noisy), tau=-1)
     with pytest.raises(PointVidError, match="inflation is inf"):
         smooth_tracks(tracks(noisy), occlusion_inflation=float("inf"))
+
+
+def test_by_default_contacts_and_fast_oscillation_survive():
+    t = np.arange(24.0)
+    stop = np.minimum(8 * t, 56)  # 8 px a frame, then still
+    drum = 100 + 10 * np.sin(2 * np.pi * t / 4)
+    truth = np.stack((stop, drum, np.full(24, 2.0)), -1)[:, None]
+    found = smooth_tracks(tracks(truth)).uvd[:, 0].numpy()
+    assert np.abs(found[:, 0] - stop).max() <= 0.3
+    assert np.abs(found[:, 1] - drum).max() <= 0.3
+
+
+def test_what_is_moved_off_screen_is_no_longer_visible():
+    t = np.arange(16.0)
+    stop = np.stack((np.maximum(56 - 8 * t, 0), np.full(16, 50.0), np.full(16, 2.0)), -1)[:, None]  # at the left border
+    found = smooth_tracks(tracks(stop), tau=2.0)
+    inside = found.uvd[..., 0] >= -0.5
+    assert not inside.all()
+    assert torch.equal(found.visible, inside)
+    assert smooth_tracks(tracks(stop)).visible.all()

@@ -51,6 +51,7 @@ def track_and_write(
     with Bars() as progress:
         tracked = work.track(footage, progress)
         smoothed = work.smooth(tracked)
+        retraced = work.retrace(tracked, smoothed, progress)
         report = {
             "clip": _clip(video),
             **track_report(
@@ -58,6 +59,7 @@ def track_and_write(
                 smoothed,
                 tracker=kind.name,
                 smoothed=tracks.smooth,
+                retraced=retraced,
                 depth_model=Path(args.depth_model).name if depth_model else "",
             ),
             "tracking_seconds": round(time.perf_counter() - began, 2),
@@ -67,6 +69,8 @@ def track_and_write(
             cloud = work.fill(tracked, smoothed).to_tracks(video[0])
         written = write_results(Path(args.out), video, smoothed, cloud, report, progress)
     print(table(_summary(report, written)))
+    for warning in retraced.warnings():
+        print(f"pointvid: warning: {warning}", file=sys.stderr)
     if tracked.named is not None and tracked.named.notice:
         print(f"pointvid: note: {tracked.named.notice}", file=sys.stderr)
     if footage.depth.maps is None and depth_model is None:

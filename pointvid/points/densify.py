@@ -24,8 +24,8 @@ def densify(
     """Give every foreground pixel of frame 0 the trajectory of its track, or one interpolated from the k nearest.
 
     Nearness is distance between (u, v) in frame 0, weights are inverse distances. Tracks that start outside the
-    foreground are not used; of several tracks that start at the same place the first is. Smoothing (line 4 of the
-    algorithm) is `smoothing.smooth_tracks`, done before.
+    foreground, or hold a NaN or infinity, are not used; of several tracks that start at the same place the first is.
+    Smoothing (line 4 of the algorithm) is `smoothing.smooth_tracks`, done before.
 
     No pixel is interpolated across two objects where objects are known, from `objects` or `tracks.object_id`. With
     ids on the tracks alone, a pixel belongs to the object of its nearest track. An object of `objects` on which no
@@ -53,7 +53,8 @@ def densify(
     pixels = np.flatnonzero(mask.cpu().numpy())
     centres = np.stack((pixels % width, pixels // width), -1).astype(np.float64)
     queries = tracks.queries.detach().cpu().double().numpy()
-    used = _starting_inside(queries, mask.cpu().numpy())
+    whole = torch.isfinite(tracks.uvd).all(-1).all(0).cpu().numpy()
+    used = _starting_inside(np.where(whole[:, None], queries, np.nan), mask.cpu().numpy())
     if len(used) == 0:
         raise PointVidError(
             f"none of the {tracks.num_points} tracks starts inside the mask ({len(pixels)} pixels); "
@@ -178,7 +179,7 @@ def _nearest(
 
     Where an object has fewer than k tracks the rest weighs 0; where it has none, all does.
     """
-    nearest = np.zeros((len(untracked), k), np.int64)
+    nearest = np.full((len(untracked), k), used[0])
     weights = np.zeros((len(untracked), k), np.float32)
     labels = pixel_object[untracked]
     for label in np.unique(labels):

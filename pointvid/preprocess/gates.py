@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..errors import PointVidError
-from ..trackers.pipeline import jitter
+from ..trackers.pipeline import acceleration
 from ..tracks import PointTracks
 from .settings import Gates
 
@@ -134,7 +134,7 @@ def track_figures(tracks: PointTracks) -> dict[str, float]:
         "tracks": tracks.num_points,
         "visible": seen.float().mean().item(),
         "survival": seen[-1].float().mean().item(),
-        "jitter": jitter(tracks),
+        "jitter": acceleration(tracks),
         "depth_jitter": _depth_jitter(tracks),
         "motion": away.quantile(0.9).item(),
     }

@@ -29,6 +29,7 @@ from ..trackers.base import Frames, Tracker
 from ..trackers.foreground import NothingMoves
 from ..trackers.pipeline import smooth, track_clip
 from ..trackers.registry import create_tracker
+from ..trackers.retrace import Retraced, retrace
 from ..tracks import PointTracks
 from .clip import ClipSource, Footage, read_footage
 from .gates import Reason, Rejected, check, frame_figures, track_figures
@@ -148,6 +149,10 @@ class Preprocessor:
     def smooth(self, tracked: TrackedFootage) -> PointTracks:
         """The tracks, smoothed as the settings say."""
         return smooth(tracked.tracks, self.settings.tracks)
+
+    def retrace(self, tracked: TrackedFootage, smoothed: PointTracks, progress: Progress = silent) -> Retraced:
+        """Whether the tracks come back when the clip is tracked backwards."""
+        return retrace(tracked.footage.frames, smoothed, self.tracker, progress=progress)
 
     def fill(self, tracked: TrackedFootage, smoothed: PointTracks) -> PointMap:
         """P, a trajectory for each pixel of the foreground.

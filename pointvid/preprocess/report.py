@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ..trackers.pipeline import TrackQuality
+from ..trackers.retrace import WITHIN, Retraced
 from ..tracks import PointTracks
 from .pipeline import TrackedFootage
 
@@ -19,7 +20,13 @@ FLAT = "no depth was given, so the tracks are flat (depth 1)"
 
 
 def track_report(
-    tracked: TrackedFootage, tracks: PointTracks, *, tracker: str, smoothed: bool, depth_model: str = ""
+    tracked: TrackedFootage,
+    tracks: PointTracks,
+    *,
+    tracker: str,
+    smoothed: bool,
+    retraced: Retraced | None = None,
+    depth_model: str = "",
 ) -> dict[str, Any]:
     """Plain values, as JSON takes them.
 
@@ -28,6 +35,7 @@ def track_report(
         tracks: the same tracks as they are handed on, smoothed perhaps.
         tracker, depth_model: how the models are called.
         smoothed: whether the tracks were to be smoothed.
+        retraced: what tracking backwards showed.
     """
     by_name = tracked.named is not None
     report: dict[str, Any] = {
@@ -36,8 +44,10 @@ def track_report(
         "tracker": tracker,
         "smoothed": smoothed,
         "foreground": {"found_by": "name" if by_name else tracked.found_by, "pixels": int(tracked.mask.sum())},
-        "quality": {name: round(value, 4) for name, value in asdict(TrackQuality.of(tracked.tracks, tracks)).items()},
+        "quality": {name: round(value, 4) for name, value in asdict(TrackQuality.of(tracks)).items()},
     }
+    if retraced is not None:
+        report["backwards"] = {**asdict(retraced), "warnings": retraced.warnings()}
     if tracked.named is not None:
         pixels = tracked.named.masks.flatten(1).sum(1).tolist()
         rows = zip(tracked.named.labels, tracked.named.scores.tolist(), pixels)
@@ -61,9 +71,18 @@ def report_rows(report: dict[str, Any]) -> list[tuple[str, str]]:
         *rows,
         ("tracker", report["tracker"]),
         ("tracks", f"{quality['points']}, {100 * quality['survival']:.0f} % visible in the last frame"),
-        ("jitter", f"{quality['jitter']:.2f} px as tracked, {quality['jitter_smoothed']:.2f} px as written"),
+        *_backwards(report),
+        ("acceleration", f"{quality['acceleration']:.2f} px / frame^2, the median"),
         ("depth", _depth(report)),
     ]
+
+
+def _backwards(report: dict[str, Any]) -> list[tuple[str, str]]:
+    found = report.get("backwards")
+    if found is None or found["share"] is None:
+        return []
+    text = f"{100 * found['share']:.0f} % of {found['points']} come back to within {WITHIN:g} px when tracked backwards"
+    return [("backwards", text)]
 
 
 def _depth(report: dict[str, Any]) -> str:

@@ -24,7 +24,7 @@ class Frames(Protocol):
         ...
 
     def __getitem__(self, t: int, /) -> Tensor:
-        """Frame `t`, uint8 [H, W, 3]; asked for in rising t, the first perhaps twice."""
+        """Frame `t`, uint8 [H, W, 3]; asked for in rising t, perhaps several times over."""
         ...
 
 
@@ -46,7 +46,8 @@ class Tracked(NamedTuple):
 class Tracker(Protocol):
     """Follows points of frame 0 through a clip.
 
-    A tracker that follows every pixel anyway says so by an attribute `default_queries = "dense"`.
+    A tracker that follows every pixel anyway says so by an attribute `default_queries = "dense"`. One may have an
+    attribute `scout`, a faster tracker that is good enough to find out what moves.
     """
 
     def track(self, video: Frames, queries: Tensor, depth: Depth | None = None, progress: Progress = silent) -> Tracked:

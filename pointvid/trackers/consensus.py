@@ -1,7 +1,8 @@
 """What the neighbours of a point say about where it is: robust local affine motion.
 
-Points close together in frame 0 mostly lie on one surface, whose motion is affine nearby. Each point keeps K neighbours
-and a running belief, for each of them, that the two move as one.
+Points close together in frame 0 mostly lie on one surface, whose motion is affine nearby. Each point consults K leaders
+around it, points of a regular grid whose density does not depend on what is asked for, and keeps a running belief, for
+each of them, that the two move as one.
 """
 
 from __future__ import annotations
@@ -12,56 +13,76 @@ from torch import Tensor
 
 
 class Consensus:
-    """Local affine motion among N points of frame 0.
+    """Local affine motion of N points of frame 0 by the first few of them, which lead.
 
     Args:
-        queries: float32 [N, 2], pixels of frame 0.
+        points: float32 [N, 2], pixels of frame 0.
+        leaders: how many, of the first, others consult.
         neighbours: K.
+
+    Attributes:
+        index: int64 [N, K + 1], the point itself, then the leaders that it consults.
+        belief: float32 [N, K + 1].
     """
 
-    def __init__(self, queries: Tensor, neighbours: int = 24) -> None:
-        host = queries.cpu().numpy()
-        count = min(neighbours + 1, len(queries))
-        distance, index = cKDTree(host).query(host, k=count)
-        self.index = torch.from_numpy(index.reshape(len(host), count)).to(queries.device)
-        distance = torch.from_numpy(distance.reshape(len(host), count)).to(queries.device, torch.float32)
-        self.scale = distance[:, -1].clamp(min=1.0)
+    def __init__(self, points: Tensor, leaders: int, neighbours: int = 32) -> None:
+        host = points.cpu().numpy()
+        count = min(neighbours + 1, leaders)
+        distance, index = (
+            torch.from_numpy(found.reshape(len(host), count)) for found in cKDTree(host[:leaders]).query(host, k=count)
+        )
+        own = torch.arange(len(host))[:, None]
+        itself = index == own
+        itself[:, -1] |= ~itself.any(-1)  # of K + 1, all but the point itself or the farthest
+        kept = (~itself).nonzero()[:, 1].view(len(host), count - 1)
+        distance = torch.cat((torch.zeros(len(host), 1), distance.gather(1, kept)), 1)
+        self.index = torch.cat((own, index.gather(1, kept)), 1).to(points.device)
+        distance = distance.to(points.device, torch.float32)
+        self.scale = distance.amax(-1).clamp(min=1.0)
         self.near = torch.exp(-1.5 * (distance / self.scale[:, None]).square())
-        offset = (queries[self.index] - queries[:, None]) / self.scale[:, None, None]
+        offset = (points[self.index] - points[:, None]) / self.scale[:, None, None]
         x, y = offset.unbind(-1)
         self.moments = torch.stack((x * x, x * y, y * y, x, y, torch.ones_like(x)), -1)  # N K 6
         self.belief = torch.ones_like(distance)
 
     def fit(
-        self, uv: Tensor, confidence: Tensor, warp: Tensor, tolerance: tuple[float, ...] = (8.0, 4.0, 2.0, 1.0)
+        self,
+        uv: Tensor,
+        confidence: Tensor,
+        warp: Tensor,
+        rows: slice = slice(None),
+        tolerance: tuple[float, ...] = (8.0, 4.0, 2.0, 1.0),
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Fit p_k = p + A (q_k - q) over the neighbours by iteratively reweighted least squares.
 
         Args:
             uv: float32 [N, 2], where the points seem to be.
             confidence: float32 [N] in [0, 1], how far each is believed.
-            warp: float32 [N, 2, 2], A so far, towards which the fit is drawn where neighbours are few.
+            warp: float32 [n, 2, 2], A so far, towards which the fit is drawn where neighbours are few.
+            rows: the n points that are asked about.
             tolerance: the residual in pixels that a neighbour may have, round by round.
         Returns:
-            (p [N, 2], A [N, 2, 2], agreement [N, K] in [0, 1])
+            (p [n, 2], A [n, 2, 2], agreement [n, K + 1] in [0, 1])
         """
-        there = uv[self.index]
-        prior = warp * self.scale[:, None, None]
-        trust = self.near * self.belief * confidence[self.index]
+        index, moments, scale = self.index[rows], self.moments[rows], self.scale[rows]
+        there = uv[index]
+        prior = warp * scale[:, None, None]
+        trust = self.near[rows] * self.belief[rows] * confidence[index]
         agreement = torch.ones_like(trust)
-        x, y = self.moments[..., 3], self.moments[..., 4]
+        basis = moments[..., 3:]  # x, y, 1
         for width in tolerance:
-            weight = (trust * agreement)[:, None]
-            right = (weight * torch.stack((x, y, torch.ones_like(x)), 1)) @ there  # N 3 2
-            p, a = _solve((weight @ self.moments)[:, 0], right, prior, uv)
-            expected = torch.stack((x, y), -1) @ a.mT + p[:, None]
-            agreement = 1 / (1 + (there - expected).square().sum(-1) / width**2) ** 2
-        return p, a / self.scale[:, None, None], agreement
+            weight = trust * agreement
+            left = torch.bmm(weight[:, None], moments)[:, 0]
+            right = torch.bmm((weight[..., None] * basis).mT, there)  # n 3 2
+            p, a = _solve(left, right, prior, uv[rows])
+            expected = torch.bmm(basis[..., :2], a.mT) + p[:, None]
+            agreement = (1 + (there - expected).square().sum(-1) / width**2).reciprocal().square()
+        return p, a / scale[:, None, None], agreement
 
-    def learn(self, agreement: Tensor, confidence: Tensor, rate: float = 0.3) -> None:
+    def learn(self, agreement: Tensor, confidence: Tensor, rows: slice = slice(None), rate: float = 0.3) -> None:
         """Move the beliefs towards this frame's agreement, as far as both ends are sure."""
-        rate = rate * confidence[self.index] * confidence[:, None]
-        self.belief = self.belief + rate * (agreement - self.belief)
+        rate = rate * confidence[self.index[rows]] * confidence[rows, None]
+        self.belief[rows] += rate * (agreement - self.belief[rows])
 
 
 def _solve(moments: Tensor, right: Tensor, prior: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:

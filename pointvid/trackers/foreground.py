@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
@@ -32,13 +33,16 @@ class Foreground:
     object_id: Tensor
 
 
-def moving_foreground(tracks: PointTracks, threshold: float = 2.0, seed: int = 0) -> Foreground:
+def moving_foreground(
+    tracks: PointTracks, threshold: float = 2.0, seed: int = 0, texture: Tensor | None = None
+) -> Foreground:
     """Find the tracks that depart from the dominant camera motion.
 
     For a few frames across the clip, the homography that most tracks obey is found by random sampling and refined by
     reweighted least squares. A track moves by itself where it misses that homography by more than `threshold` pixels
     (or 4 robust standard deviations of the background's own scatter, if more) in at least two of those frames it is
-    seen in. Single tracks that contradict their neighbours are outvoted.
+    seen in. Single tracks that contradict their neighbours are outvoted. A track on a plain surface drifts wherever the
+    noise takes it: `texture` [N], from `texture_at`, says which those are, and they are as textured ones close by.
 
     Limits: a camera that travels through a deep scene moves near and far background differently, which no homography
     explains; and a still object is never found. Give a mask there.
@@ -61,6 +65,8 @@ def moving_foreground(tracks: PointTracks, threshold: float = 2.0, seed: int = 0
         misses[i] = (residual / limit).float().masked_fill(~seen, torch.nan)
     departed = (misses > 1).sum(0)
     moving = departed >= min(2, len(chosen))
+    if texture is not None:
+        moving = _as_textured(start, moving, texture > _PLAIN)
     index = _neighbours(start, 9)
     share = moving[index].float().mean(-1)
     moving = torch.where(moving, share > 0.35, share > 0.65)
@@ -90,12 +96,65 @@ def _swept_up(misses: Tensor, object_id: Tensor) -> Tensor:
     return late
 
 
-def mask_from_tracks(tracks: PointTracks, moving: Tensor) -> Tensor:
-    """Each pixel of frame 0 is as its nearest query is: bool [H, W]."""
+_PLAIN = 1.5
+"""Grey levels: where the weaker of the two slopes of a patch is below, noise and compression move it."""
+
+
+def texture_at(frame: Tensor, queries: Tensor, radius: int = 7) -> Tensor:
+    """Of the patch around each query [N, 2] in uint8 [H, W, 3], the slope along the direction localised worst, [N].
+
+    Root of the smaller eigenvalue of the structure tensor, grey levels a pixel.
+    """
+    grey = frame.float().mean(-1)[None, None]
+    wide = F.pad(grey, (1, 1, 1, 1), mode="replicate")
+    du = (wide[..., 1:-1, 2:] - wide[..., 1:-1, :-2]) / 2
+    dv = (wide[..., 2:, 1:-1] - wide[..., :-2, 1:-1]) / 2
+    products = torch.cat((du * du, du * dv, dv * dv))
+    uu, uv, vv = F.avg_pool2d(products, 2 * radius + 1, 1, radius, count_include_pad=False)[:, 0]
+    least = ((uu + vv) - ((uu - vv).square() + 4 * uv.square()).sqrt()) / 2
+    column, row = queries.to(frame.device).round().long().unbind(-1)
+    return least.clamp(min=0).sqrt()[row, column]
+
+
+def _as_textured(start: Tensor, moving: Tensor, textured: Tensor) -> Tensor:
+    """Plain tracks move where most of the textured ones within about two neighbours do; far from any they do not."""
+    textured = textured.cpu()
+    if textured.all() or textured.sum() < 8:
+        return moving
+    known = start[textured].numpy()
+    spacing = cKDTree(start.numpy()).query(start.numpy(), k=2)[0][:, 1].mean()
+    distance, index = cKDTree(known).query(start[~textured].numpy(), k=5, distance_upper_bound=2.5 * spacing)
+    near = torch.from_numpy(np.isfinite(distance))
+    votes = moving[textured][torch.from_numpy(index).clamp(max=len(known) - 1)] & near
+    moving = moving.clone()
+    moving[~textured] = votes.sum(1) > near.sum(1) / 2
+    return moving
+
+
+def mask_from_tracks(tracks: PointTracks, moving: Tensor, frame: Tensor | None = None) -> Tensor:
+    """Each pixel of frame 0 is as a query close by is, [H, W]: the nearest; with the frame, the one most like it.
+
+    Args:
+        moving: [N], of any kind.
+        frame: uint8 [H, W, 3]; edges then follow the picture.
+    """
     height, width = tracks.image_size
-    v, u = np.mgrid[:height, :width]
-    _, nearest = cKDTree(tracks.queries.cpu().numpy()).query(np.stack((u, v), -1).reshape(-1, 2))
-    return moving.cpu()[torch.from_numpy(nearest)].view(height, width).to(moving.device)
+    tree, count = cKDTree(tracks.queries.cpu().numpy()), tracks.num_points
+    rows = []
+    for top in range(0, height, 256):
+        v, u = np.mgrid[top : min(top + 256, height), :width]
+        distance, nearest = tree.query(np.stack((u, v), -1).reshape(-1, 2), k=range(1, min(8, count) + 1))
+        choice = torch.from_numpy(nearest[:, 0])
+        if frame is not None:
+            at = tracks.queries.cpu().round().long()
+            pixels = frame.cpu().float()
+            colors = pixels[at[:, 1], at[:, 0]]
+            unlike = (pixels[top : top + 256].reshape(-1, 1, 3) - colors[torch.from_numpy(nearest)]).norm(dim=-1)
+            apart = torch.from_numpy(distance / max(float(distance[:, 0].mean()), 1e-6)).float()
+            best = (apart + unlike / 20).argmin(1, keepdim=True)
+            choice = torch.from_numpy(nearest).gather(1, best)[:, 0]
+        rows.append(moving.cpu()[choice].view(-1, width))
+    return torch.cat(rows).to(moving.device)
 
 
 def _dominant_motion(

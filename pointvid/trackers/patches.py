@@ -47,20 +47,30 @@ def from_level(uv: Tensor, level: int) -> Tensor:
     return (uv + 0.5) * 2**level - 0.5
 
 
-def square(radius: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """The offsets (u, v) [P, 2] of a square patch and Gaussian weights [P] that sum to 1."""
-    line = torch.arange(-radius, radius + 1, device=device, dtype=torch.float32)
+def square(radius: int, device: torch.device, step: int = 1) -> tuple[Tensor, Tensor]:
+    """The offsets (u, v) [P, 2] of a square patch, every `step`-th pixel, and Gaussian weights [P] that sum to 1."""
+    line = torch.arange(-radius, radius + 1, step, device=device, dtype=torch.float32)
     v, u = torch.meshgrid(line, line, indexing="ij")
     offsets = torch.stack((u, v), -1).reshape(-1, 2)
     weight = torch.exp(-0.5 * offsets.square().sum(-1) / (0.7 * radius) ** 2)
     return offsets, weight / weight.sum()
 
 
-def sample(image: Tensor, uv: Tensor) -> Tensor:
-    """Bilinear samples of `image` [1, C, H, W] at `uv` [N, P, 2]; outside, the border's colour. Returns [C, N, P]."""
+def scaled(uv: Tensor, image: Tensor) -> Tensor:
+    """Distances in pixels as `grid_sample` counts them: half the image's width and height are 1."""
     height, width = image.shape[-2:]
-    scale = uv.new_tensor((2 / max(width - 1, 1), 2 / max(height - 1, 1)))
-    return F.grid_sample(image, (uv * scale - 1)[None], padding_mode="border", align_corners=True)[0]
+    return uv * uv.new_tensor((2 / max(width - 1, 1), 2 / max(height - 1, 1)))
+
+
+def sample(image: Tensor, uv: Tensor, offsets: Tensor | None = None) -> Tensor:
+    """Bilinear samples of `image` [1, C, H, W] at `uv` [N, P, 2]; outside, the border's colour. Returns [C, N, P].
+
+    `offsets`, already `scaled`, are added to `uv` [N, 1, 2].
+    """
+    grid = scaled(uv, image) - 1
+    if offsets is not None:
+        grid = grid + offsets
+    return F.grid_sample(image, grid[None], padding_mode="border", align_corners=True)[0]
 
 
 def _blur(image: Tensor) -> Tensor:

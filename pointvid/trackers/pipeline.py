@@ -17,15 +17,18 @@ from ..points.smoothing import smooth_tracks
 from ..progress import Progress, silent
 from ..tracks import PointTracks, colors_at, on_screen
 from .base import Frames, Tracker, check_clip
-from .foreground import mask_from_tracks, moving_foreground
+from .foreground import mask_from_tracks, moving_foreground, texture_at
 from .lift import lift_tracks
-from .queries import dense_queries, grid_and_foreground_queries
+from .queries import dense_queries, grid_and_foreground_queries, grid_queries
 from .registry import create_tracker
 from .settings import TrackSettings
 from .spatracker.queries import paper_queries
 
 _JUDGED = 10_000
 """Tracks that are looked at one by one to find what moves: more than the default queries are."""
+
+_SCOUTS = 40
+"""Points a side that are followed first where what moves is not known yet."""
 
 Mask = Tensor | Literal["everything"] | None
 """bool [H, W] foreground of frame 0, or an integer map with an object's number at each pixel; "everything"; or None:
@@ -46,25 +49,23 @@ class TrackQuality:
         points: N.
         survival: share of tracks that are visible in the last frame.
         valid: share of (frame, track) pairs that are visible.
-        jitter: median length of the second difference of visible (u, v), pixels / frame ** 2, as tracked.
-        jitter_smoothed: the same after smoothing; equal to `jitter` without.
+        acceleration: median length of the second difference of visible (u, v), pixels / frame ** 2; mostly the true
+            one, and the tracker's noise on top.
     """
 
     points: int
     survival: float
     valid: float
-    jitter: float
-    jitter_smoothed: float
+    acceleration: float
 
     @classmethod
-    def of(cls, tracks: PointTracks, smoothed: PointTracks) -> TrackQuality:
-        """Of tracks as tracked, and after smoothing."""
+    def of(cls, tracks: PointTracks) -> TrackQuality:
+        """Of these tracks."""
         return cls(
             tracks.num_points,
             tracks.visible[-1].float().mean().item(),
             tracks.visible.float().mean().item(),
-            jitter(tracks),
-            jitter(smoothed),
+            acceleration(tracks),
         )
 
 
@@ -115,23 +116,31 @@ def track_clip(
     size = video.shape[1], video.shape[2]
     follower = create_tracker(tracker) if isinstance(tracker, str) else tracker
     foreground = _checked(mask, size) if isinstance(mask, Tensor) else None
-    points = _queries(settings, follower, size, foreground)
+    kind = getattr(follower, "default_queries", "grid") if settings.queries == "auto" else settings.queries
+    found_by: FoundBy = "everything" if mask == "everything" else "motion" if foreground is None else "mask"
+    objects = mask.to(torch.int32) if isinstance(mask, Tensor) else None
+    if found_by == "motion" and kind == "grid" and settings.grid > _SCOUTS:
+        # A few points find what moves, and what moves is then followed densely.
+        scout = getattr(follower, "scout", follower)
+        scouts = track_points(video, grid_queries(size, _SCOUTS), tracker=scout, progress=progress)
+        objects = _moving_objects(scouts, video[0], settings.seed)[0].cpu()
+        foreground = objects != 0
+    points = _queries(settings, kind, size, foreground)
     what = f"while tracking {len(points)} points through {video.shape[0]} frames of {size[0]}x{size[1]}"
     with memory_error(what, "use a smaller or shorter clip, or fewer points"):
         tracks = track_points(video, points, depth=depth, tracker=follower, progress=progress)
     device = tracks.uvd.device
-    found_by: FoundBy
-    if isinstance(mask, Tensor):
-        found_by, objects = "mask", mask.to(device).to(torch.int32)
+    if objects is not None:
+        objects = objects.to(device)
         u, v = points.to(device).round().long().unbind(-1)
         tracks = tracks.replace(object_id=objects[v, u])
-    elif mask == "everything":
-        found_by, objects = "everything", torch.full(size, UNKNOWN, dtype=torch.int32, device=device)
+    elif found_by == "everything":
+        objects = torch.full(size, UNKNOWN, dtype=torch.int32, device=device)
     else:
-        found_by, (objects, ids) = "motion", _moving_objects(tracks, settings.seed)
+        objects, ids = _moving_objects(tracks, video[0], settings.seed)
         tracks = tracks.replace(object_id=ids).select(ids != 0)
     smoothed = smooth(tracks, settings)
-    return TrackedClip(smoothed, objects, TrackQuality.of(tracks, smoothed), found_by)
+    return TrackedClip(smoothed, objects, TrackQuality.of(smoothed), found_by)
 
 
 def track_points(
@@ -184,7 +193,7 @@ def smooth(tracks: PointTracks, settings: TrackSettings) -> PointTracks:
     return smooth_tracks(tracks, tau=settings.tau, tau_depth=settings.tau_depth)
 
 
-def _moving_objects(tracks: PointTracks, seed: int) -> tuple[Tensor, Tensor]:
+def _moving_objects(tracks: PointTracks, frame: Tensor, seed: int) -> tuple[Tensor, Tensor]:
     """Object of each pixel of frame 0, int32 [H, W], and of each track, int32 [N]; 0 for the background.
 
     Of many tracks some are judged and the others are as the pixel they start at: the search grows faster than they do.
@@ -193,17 +202,17 @@ def _moving_objects(tracks: PointTracks, seed: int) -> tuple[Tensor, Tensor]:
     if tracks.num_points > _JUDGED:
         order = torch.randperm(tracks.num_points, generator=torch.Generator().manual_seed(seed))[:_JUDGED]
         judged = tracks.select(order.sort().values.to(tracks.uvd.device))
-    ids = moving_foreground(judged, seed=seed).object_id
-    object_map = mask_from_tracks(judged, ids)
+    texture = texture_at(frame, judged.queries)
+    ids = moving_foreground(judged, seed=seed, texture=texture).object_id
+    object_map = mask_from_tracks(judged, ids, frame)
     if judged is not tracks:
         u, v = tracks.queries.round().long().unbind(-1)
         ids = object_map[v, u]
     return object_map, ids
 
 
-def _queries(settings: TrackSettings, follower: Tracker, size: tuple[int, int], mask: Tensor | None) -> Tensor:
+def _queries(settings: TrackSettings, kind: str, size: tuple[int, int], mask: Tensor | None) -> Tensor:
     """float32 [N, 2]; of the foreground alone where it is known."""
-    kind = getattr(follower, "default_queries", "grid") if settings.queries == "auto" else settings.queries
     if kind == "dense":
         return dense_queries(size, mask)
     if kind == "paper":
@@ -238,7 +247,7 @@ def _checked(mask: Tensor, size: tuple[int, int]) -> Tensor:
     return mask != 0
 
 
-def jitter(tracks: PointTracks) -> float:
+def acceleration(tracks: PointTracks) -> float:
     """Median length of the second difference of (u, v), pixels / frame ** 2, over triples of visible frames."""
     uv, seen = tracks.uvd[..., :2], tracks.visible
     if len(uv) < 3:

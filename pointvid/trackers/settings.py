@@ -21,7 +21,7 @@ class TrackSettings:
         extra: random query pixels besides, in the mask where there is one.
         seed: of the random pixels.
         smooth: run the Kalman smoother (Algorithm 1, line 4).
-        tau, tau_depth: its time constants in frames, for (u, v) and for log-depth.
+        tau, tau_depth: its time constants in frames, for (u, v) and for log-depth; 0 leaves them as tracked.
         interpolation: how pixels between tracks are filled: "displacement", or "absolute" as the paper says it.
         k: from how many nearest tracks (the paper's 3).
         queries: "grid" (grid and extra); "dense", every pixel (`queries.dense_queries`); "paper", the published preset
@@ -35,8 +35,8 @@ class TrackSettings:
     extra: int = 1600
     seed: int = 0
     smooth: bool = True
-    tau: float = 1.25
-    tau_depth: float = 2.0
+    tau: float = 0.0
+    tau_depth: float = 0.5
     interpolation: str = "displacement"
     k: int = 3
     queries: Queries = "auto"

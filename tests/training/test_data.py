@@ -3,7 +3,9 @@ from collections import Counter
 
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
+from pointvid.ending import one_line
 from pointvid.errors import PointVidError
 from pointvid.files.manifest import read_manifest, verify_shards
 from pointvid.files.sample import encode_sample
@@ -114,7 +116,7 @@ def test_equal_members_make_equal_shards(tmp_path):
         assert {member.mtime for member in tar} == {0}
 
 
-def test_damaged_samples_are_left_out_by_name(tmp_path, caplog):
+def test_damaged_samples_are_left_out_by_name(tmp_path, caplog, capsys):
     folder = write_shards(tmp_path, [moving_box(i) for i in range(4)], in_shard=2)
     path = folder / "s-00001.tar"
     with tarfile.open(path) as tar:
@@ -127,6 +129,11 @@ def test_damaged_samples_are_left_out_by_name(tmp_path, caplog):
     index = next(i for i, entry in enumerate(shards.entries) if entry.key == key)
     with pytest.raises(PointVidError, match=rf"sample {key} of shard \S+s-00001.tar"):
         shards[index]
+    with pytest.raises(SystemExit), one_line():
+        list(DataLoader(shards, batch_size=None, num_workers=1))
+    said = capsys.readouterr().err
+    assert len(said.splitlines()) == 1
+    assert said.startswith(f"error: sample {key} of shard ")
     kept = Shards(folder, skip_damaged=True)
     assert {entry.key for entry in kept.entries} == {entry.key for entry in shards.entries} - {key}
     assert all(kept[i].caption for i in range(len(kept)))
