@@ -60,7 +60,7 @@ def test_sample_comes_back(host):
 
 def test_clip_of_another_length_is_one_line(host):
     result = host.run(save_sample_graph(host, "pointvid/wrong", batch_size=4))
-    assert result["error"].startswith("sample: video is torch.uint8 [4, 24, 32, 3]")
+    assert result["error"].startswith("image is 4x24x32, point_map 6x24x32 (TxHxW)")
     assert "\n" not in result["error"]
     assert not list((host.base / "output" / "pointvid").glob("wrong*"))
 
