@@ -54,7 +54,7 @@ def test_the_codec_is_as_exact_as_it_says(value):
 @given(point_maps(), st.data())
 def test_what_is_cut_short_is_told(value, data):
     whole = encode_points(*value)
-    with pytest.raises(PointVidError, match="damaged or cut short"):
+    with pytest.raises(PointVidError, match="cut short|damaged"):
         decode_points(whole[: data.draw(st.integers(0, len(whole) - 1))])
 
 
@@ -75,7 +75,7 @@ def test_damage_is_told_or_is_a_point_map(value, data):
 def test_a_few_bytes_do_not_ask_for_all_memory():
     nothing = bytearray(encode_points(torch.zeros(2, 4, 4, 3), torch.zeros(4, 4, dtype=torch.int32)))
     nothing[10:14] = (2**32 - 1).to_bytes(4, "little")  # frames
-    with pytest.raises(PointVidError, match="it says 4294967295 frames of 4x4"):
+    with pytest.raises(PointVidError, match="claims 4294967295 frames of 4x4"):
         decode_points(bytes(nothing))
     nothing[10:14] = (2**20).to_bytes(4, "little")
     assert decode_points(bytes(nothing))[0].shape == (2**20, 4, 4, 3)

@@ -24,7 +24,6 @@ VERSION = 1
 PIXEL_STEP = 1 / 64
 LOG_DEPTH_STEP = 2e-4
 FARTHEST = 2.0**40  # pixels; beyond it differences would overflow
-MOST = 2**31  # pixels of all frames: 24 GiB of points, which a few bytes could ask for where there is no foreground
 
 MOST_PIXELS, MOST_VALUES = 2**25, 2**28
 """Limits of a point map: 8K, and 120 frames of 1920x1080."""
@@ -87,8 +86,6 @@ def decode_points(data: bytes, name: str = "points") -> tuple[Tensor, Tensor]:
                 f"{MOST_VALUES} in all (docs/limits.md)"
             )
         at, pixels = _HEADER.size, height * width
-        if frames * pixels > MOST:
-            raise ValueError(f"it says {frames} frames of {height}x{width}")
         bits, at = _section(data, at, -(-pixels // 8))
         inside = np.unpackbits(np.frombuffer(bits, np.uint8), count=pixels).astype(bool).reshape(height, width)
         objects = np.where(inside, UNKNOWN, 0).astype(np.int32)
@@ -152,10 +149,10 @@ def _section(data: bytes, at: int, size: int) -> tuple[bytes, int]:
     """Inflate the section at `at`, which must give exactly `size` bytes; never inflates more than that."""
     (length,) = struct.unpack_from("<I", data, at)
     if size > _MOST_DEFLATED * length + 64:  # before anything is allocated
-        raise ValueError(f"{length} bytes cannot hold {size}")
+        raise ValueError(f"it is damaged, {length} bytes cannot hold {size}")
     packed = data[at + 4 : at + 4 + length]
     inflate = zlib.decompressobj()
     raw = inflate.decompress(packed, size + 1)
     if len(packed) != length or len(raw) != size:
-        raise ValueError(f"{len(raw)} of {size} bytes")
+        raise ValueError(f"it is damaged or cut short, {len(raw)} of {size} bytes")
     return raw, at + 4 + length

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,11 +43,15 @@ def reason(error: BaseException) -> str:
         return "it is nested without end"
     if isinstance(error, UnicodeDecodeError):
         return "its text is not UTF-8"
+    if isinstance(error, (struct.error, EOFError)):
+        return "it is cut short"
     if isinstance(error, zlib.error):
         return "its compressed data are damaged"
     if isinstance(error, KeyError):
         return f"it has no {str(error)[:80]}"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
+    if "pickled" in str(error):  # what numpy says of anything that is no array of its own
+        return "it is no file of numbers, or one that holds pickled objects"
     words = " ".join((str(error).splitlines() or [""])[0].split())
     return words[:160] or type(error).__name__
