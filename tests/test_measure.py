@@ -17,7 +17,7 @@ from pointvid.files.track_file import save_tracks
 from pointvid.files.video import write_video
 from pointvid.metrics import measure
 from pointvid.metrics.measure import TITLES
-from pointvid.metrics.page import ABOUT, curves, report_json, report_page, write_report
+from pointvid.metrics.page import ABOUT, curves, report_json, report_page, write_metrics_report
 from pointvid.point_map import PointMap
 from pointvid.report.chart import picture
 
@@ -153,7 +153,7 @@ def test_the_page_is_whole_and_escapes_names(report, tmp_path):
     assert checker.open == []
     assert checker.count["svg"] == len(TITLES)
     assert "script" not in checker.count
-    write_report([report], tmp_path / "report.html")
+    write_metrics_report([report], tmp_path / "report.html")
     assert (tmp_path / "report.html").read_text(encoding="utf-8") == report_page([report])
 
 
