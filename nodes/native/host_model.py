@@ -108,7 +108,7 @@ class JointModel(comfy.model_base.BaseModel):
 
 def sampling_settings(info: CheckpointInfo) -> dict[str, Any]:
     """The noise law, in the host's words."""
-    process = info.process
+    process: Any = info.process  # a Flow or a Diffusion, as its prediction says
     if process.prediction == "flow":
         return {"shift": process.shift, "multiplier": process.num_train_timesteps}
     return {

@@ -76,7 +76,7 @@ def _map(image: Tensor, anchors: Anchors, level: int, uv: Tensor, a: Tensor, whi
     window = window.view(channels, count, len(line), len(line)) - 0.5
     kernel = templates.kernel[..., 0].view(count, channels, side, side)
     weight = templates.weight.view(1, 1, side, side)
-    energy, match = 0, 0
+    energy = match = window.new_zeros(())
     for c in range(channels):
         plane = window[c]
         mean = F.conv2d(plane[:, None], weight, dilation=anchors.step)[:, 0]
