@@ -43,7 +43,7 @@ def melting():
     points = exact.points.clone()
     for t in range(FRAMES):
         middle = torch.tensor([49.5 + STEP * t, 47.5])
-        points[t][exact.mask, :2] = middle + (points[t][exact.mask][:, :2] - middle) * (1 + 0.01 * t)
+        points[t, ..., :2][exact.mask] = middle + (points[t][exact.mask][:, :2] - middle) * (1 + 0.01 * t)
     return exact.replace(points=points)
 
 
