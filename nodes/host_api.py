@@ -52,6 +52,6 @@ class _Io:
 
 
 if TYPE_CHECKING:  # node files are checked against the host's own types
-    from comfy_api.latest import io as io
+    import comfy_api.latest.io as io
 else:
     io = _Io()
