@@ -43,7 +43,7 @@ class Templates:
     def select(self, index: Tensor | slice) -> Templates:
         """Some of the N."""
         parts = (values[index] for values in (self.kernel, self.bias, self.slope, self.strength))
-        return Templates(*parts, self.offsets, self.weight)
+        return Templates(*parts, offsets=self.offsets, weight=self.weight)
 
     def put(self, index: Tensor, new: Templates) -> None:
         """Replace the templates at `index`, in place."""
@@ -55,7 +55,7 @@ class Templates:
         """Many into one."""
         names = ("kernel", "bias", "slope", "strength")
         joined = (torch.cat([getattr(part, name) for part in parts]) for name in names)
-        return cls(*joined, parts[0].offsets, parts[0].weight)
+        return cls(*joined, offsets=parts[0].offsets, weight=parts[0].weight)
 
 
 def make_templates(image: Tensor, centre: Tensor, offsets: Tensor, weight: Tensor) -> Templates:
