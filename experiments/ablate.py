@@ -18,12 +18,12 @@ from pointvid.files.atomic import atomic_path
 from training.config import load_config
 
 from .ablation.config import Ablation
-from .ablation.jobs import Outcome, run_jobs
-from .ablation.plan import Plan, make_jobs, prepare
-from .ablation.report import read_results, write_report
+from .ablation.jobs import JobsOutcome, run_jobs
+from .ablation.plan import AblationPlan, make_jobs, prepare
+from .ablation.report import read_results, write_ablation_report
 
 
-def ablate(plan: Plan, jobs: int, deadline: float | None = None, end: float | None = None) -> Outcome:
+def ablate(plan: AblationPlan, jobs: int, deadline: float | None = None, end: float | None = None) -> JobsOutcome:
     """Run what is missing, then write the report of what there is.
 
     Raises:
@@ -32,11 +32,11 @@ def ablate(plan: Plan, jobs: int, deadline: float | None = None, end: float | No
     prepare(plan)
     outcome = run_jobs(make_jobs(plan), jobs, deadline, end, lambda line: print(line, flush=True))
     _keep(plan, outcome)
-    write_report(read_results(plan.out), plan.out)
+    write_ablation_report(read_results(plan.out), plan.out)
     return outcome
 
 
-def _keep(plan: Plan, outcome: Outcome) -> None:
+def _keep(plan: AblationPlan, outcome: JobsOutcome) -> None:
     """What the report says of the runs, beside the results, so that it can be written again without them."""
     path = plan.out / "runs.json"
     runs: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"seconds": {}}
@@ -64,7 +64,7 @@ def main() -> None:
     with one_line(debug=args.debug):
         config: Ablation = load_config(Ablation, args.config, args.override)
         if args.report_only:
-            write_report(read_results(config.out), config.out)
+            write_ablation_report(read_results(config.out), config.out)
         else:
             outcome = ablate(config.plan(), config.jobs, config.deadline, config.end)
             for name, log in outcome.failed.items():

@@ -88,13 +88,15 @@ class TracksFromCore(io.ComfyNode):
         from ..pointvid.camera import Camera
         from ..pointvid.trackers.lift import lift_tracks
         from ..pointvid.tracks import PointTracks, colors_at
-        from .depth_input import read_depth
+        from .depth_input import depth_from_host
         from .images import ImageFrames
 
         video = ImageFrames(image)
         frames, height, width = video.shape[:3]
         uv, visible = _core_tracks(tracks, frames)
-        third, notes = read_depth(depth, (frames, height, width), depth_mapping, depth_near, depth_far, depth_unit, fov)
+        third, notes = depth_from_host(
+            depth, (frames, height, width), depth_mapping, depth_near, depth_far, depth_unit, fov
+        )
         for note in notes:
             logging.getLogger(__name__).warning("Core Tracks to Point Tracks: %s", note)
         return io.NodeOutput(

@@ -12,7 +12,7 @@ from ..pointvid.depth import Depth
 from ..pointvid.errors import PointVidError
 
 
-def read_depth(
+def depth_from_host(
     source: Tensor | dict[str, Any] | None,
     clip: tuple[int, int, int],
     mapping: str = "disparity",

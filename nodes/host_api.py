@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import io as _io
 
@@ -51,4 +51,7 @@ class _Io:
         return _Socket(found) if hasattr(found, "Input") else found
 
 
-io = _Io()
+if TYPE_CHECKING:  # node files are checked against the host's own types
+    import comfy_api.latest.io as io
+else:
+    io = _Io()

@@ -37,7 +37,7 @@ class Marked:
     notes: tuple[str, ...] = ()
 
 
-def read_mask(mask: Tensor | None, image_size: tuple[int, int], frames: int, *, split: bool = True) -> Marked:
+def mask_from_host(mask: Tensor | None, image_size: tuple[int, int], frames: int, *, split: bool = True) -> Marked:
     """The foreground of frame 0, with an id for each object.
 
     Args:
@@ -97,7 +97,7 @@ def require_mask(mask: Tensor, image_size: tuple[int, int], frames: int) -> Tens
     Raises:
         PointVidError: as `read_mask`, and for the empty mask of Load Image.
     """
-    objects = read_mask(mask, image_size, frames, split=False).objects
+    objects = mask_from_host(mask, image_size, frames, split=False).objects
     if objects is None:
         raise PointVidError(
             f"mask is empty ({_NONE_CAUSE}), expected a foreground: draw one in the mask editor, or use Load Image (as "

@@ -93,11 +93,14 @@ class SegmentObjects(io.ComfyNode):
             most=max_objects,
         ).to("cpu")
         return io.NodeOutput(
-            found.mask[None].float(), found.masks.float(), to_image(draw_objects(frame, found)[None]), describe(found)
+            found.mask[None].float(),
+            found.masks.float(),
+            to_image(draw_objects(frame, found)[None]),
+            describe_objects(found),
         )
 
 
-def describe(found) -> str:
+def describe_objects(found) -> str:
     """What was found, a line an object."""
     pixels = found.masks.flatten(1).sum(1).tolist()
     lines = [

@@ -187,10 +187,10 @@ class TrackingPreprocessor(io.ComfyNode):
         from ..pointvid.preprocess import Footage, Gates, Preprocessor, PreprocessSettings, TrackSettings
         from ..pointvid.preprocess.report import FLAT, report_rows, track_report
         from ..pointvid.render import draw_tracks
-        from .depth_input import flicker_line, read_depth
+        from .depth_input import depth_from_host, flicker_line
         from .hosted_tracker import automatic_tracker
         from .images import ImageFrames, to_image
-        from .masks import read_mask
+        from .masks import mask_from_host
 
         progress = host_progress()
         video = ImageFrames(image, compute_device())
@@ -198,14 +198,14 @@ class TrackingPreprocessor(io.ComfyNode):
             raise PointVidError("image has 1 frame, expected at least 2: one frame has no motion to track")
         if point_tracker is None:
             point_tracker = automatic_tracker() if tracker == "auto" else tracker
-        marked = read_mask(mask, video.shape[1:3], video.shape[0])
+        marked = mask_from_host(mask, video.shape[1:3], video.shape[0])
         if marked.objects is not None and track_everything:
             raise PointVidError("mask is connected and track_everything is on; expected one of the two")
         if marked.objects is None and segmenter is None and labels.strip():
             raise PointVidError(
                 f"labels is {labels!r} without a segmenter, connect Load Object Segmenter or clear labels"
             )
-        third, notes = read_depth(depth, video.shape[:3], depth_mapping, depth_near, depth_far, depth_unit, fov)
+        third, notes = depth_from_host(depth, video.shape[:3], depth_mapping, depth_near, depth_far, depth_unit, fov)
         tracks = TrackSettings(grid_size, random_points, seed, smooth, interpolation=interpolation, queries=queries)
         settings = PreprocessSettings(tracks=tracks, gates=Gates.off(), need_caption=False)
         work = Preprocessor(settings, point_tracker, None, segmenter, depth_model)

@@ -20,10 +20,10 @@ def synthetic(seeds=range(40)):
     import numpy as np
 
     from pointvid.synthetic.scenes import SCENES
-    from pointvid.synthetic.stage import Stage
+    from pointvid.synthetic.stage import Simulation
 
     scripts = [
-        scene(Stage(np.random.default_rng(seed), 1.75, detail=64)) for scene in SCENES.values() for seed in seeds
+        scene(Simulation(np.random.default_rng(seed), 1.75, detail=64)) for scene in SCENES.values() for seed in seeds
     ]
     return [(script.caption, list(script.labels), []) for script in scripts]
 

@@ -108,7 +108,8 @@ def seeded_state(named):
 def seeded_frame(height=HEIGHT, width=WIDTH):
     """uint8 [H, W, 3]: smooth noise."""
     coarse = torch.rand(1, 3, height // 6, width // 6, generator=torch.Generator().manual_seed(0))
-    smooth = F.interpolate(255 * coarse, (height, width), mode="bicubic", align_corners=False).clamp(0, 255)
+    # In float64: in float32 the last bit, and so a pixel, depends on torch's version.
+    smooth = F.interpolate(255 * coarse.double(), (height, width), mode="bicubic", align_corners=False).clamp(0, 255)
     return smooth[0].permute(1, 2, 0).to(torch.uint8)
 
 

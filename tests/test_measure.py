@@ -17,7 +17,7 @@ from pointvid.files.track_file import save_tracks
 from pointvid.files.video import write_video
 from pointvid.metrics import measure
 from pointvid.metrics.measure import TITLES
-from pointvid.metrics.page import ABOUT, curves, report_json, report_page, write_report
+from pointvid.metrics.page import ABOUT, curves, report_json, report_page, write_metrics_report
 from pointvid.point_map import PointMap
 from pointvid.report.chart import picture
 
@@ -43,7 +43,7 @@ def melting():
     points = exact.points.clone()
     for t in range(FRAMES):
         middle = torch.tensor([49.5 + STEP * t, 47.5])
-        points[t][exact.mask, :2] = middle + (points[t][exact.mask][:, :2] - middle) * (1 + 0.01 * t)
+        points[t, ..., :2][exact.mask] = middle + (points[t][exact.mask][:, :2] - middle) * (1 + 0.01 * t)
     return exact.replace(points=points)
 
 
@@ -153,7 +153,7 @@ def test_the_page_is_whole_and_escapes_names(report, tmp_path):
     assert checker.open == []
     assert checker.count["svg"] == len(TITLES)
     assert "script" not in checker.count
-    write_report([report], tmp_path / "report.html")
+    write_metrics_report([report], tmp_path / "report.html")
     assert (tmp_path / "report.html").read_text(encoding="utf-8") == report_page([report])
 
 

@@ -54,7 +54,7 @@ def test_the_codec_is_as_exact_as_it_says(value):
 @given(point_maps(), st.data())
 def test_what_is_cut_short_is_told(value, data):
     whole = encode_points(*value)
-    with pytest.raises(PointVidError, match="cut short|damaged"):
+    with pytest.raises(PointVidError, match=r"cut short|damaged"):
         decode_points(whole[: data.draw(st.integers(0, len(whole) - 1))])
 
 

@@ -16,7 +16,7 @@ from pointvid.report.chart import (
     Curve,
     Curves,
     Histogram,
-    Interval,
+    IntervalRow,
     Intervals,
     Line,
     frame_ticks,
@@ -68,7 +68,7 @@ def marks(chart, kind, role=None):
 
 
 def test_intervals_are_to_scale():
-    rows = (Interval("a", -1.0, (-2.0, 0.0), (-3.0, 1.0), "bad"), Interval("b" * 50, 0.5, None, None))
+    rows = (IntervalRow("a", -1.0, (-2.0, 0.0), (-3.0, 1.0), "bad"), IntervalRow("b" * 50, 0.5, None, None))
     chart = Intervals("x", rows)
     (inner,) = marks(chart, Line, "bad")
     (outer,) = marks(chart, Line, "faint")
@@ -98,7 +98,7 @@ def test_a_histogram_holds_every_value_once():
 def test_every_chart_can_be_a_picture():
     charts = [
         Curves("c", (Curve("", (1.0,)),)),
-        Intervals("i", (Interval("a", 1.0, (0.5, 2.0)),)),
+        Intervals("i", (IntervalRow("a", 1.0, (0.5, 2.0)),)),
         Histogram("h", ((1.0, 2.0),)),
     ]
     drawn = picture(charts, columns=2, scale=1)
@@ -112,7 +112,7 @@ HOSTILE = """</title><script>alert('1')</script>"&"""
 def test_charts_escape_their_texts():
     for chart in (
         Curves(HOSTILE, (Curve(HOSTILE, (1.0, 2.0)),)),
-        Intervals(HOSTILE, (Interval(HOSTILE * 2, 1.0),)),
+        Intervals(HOSTILE, (IntervalRow(HOSTILE * 2, 1.0),)),
         Histogram(HOSTILE, ((1.0,),)),
     ):
         tags = []

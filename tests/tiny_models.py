@@ -161,7 +161,8 @@ def published_folder(folder: Path, unet: torch.nn.Module, variant: str | None = 
         part.save_pretrained(folder / name, variant=variant, **(saving if name == "unet" else {}))
     # the published text encoder dates from before transformers 5 dropped this prefix
     (file,) = (folder / "text_encoder").glob("*.safetensors")
-    save_file({f"text_model.{key}": value for key, value in load_file(file).items()}, file, {"format": "pt"})
+    weights = {f"text_model.{key.removeprefix('text_model.')}": value for key, value in load_file(file).items()}
+    save_file(weights, file, {"format": "pt"})
     DDIMScheduler(**SCHEDULERS[type(unet).__name__]).save_pretrained(folder / "scheduler")
     tokenizer = folder / "tokenizer"
     tokenizer.mkdir()

@@ -28,7 +28,7 @@ from .builder.lock import lock_folder
 from .builder.models import described, hashes, resolve_device
 from .builder.on_ray import run_ray
 from .builder.overlap import run_here, run_one_after_another
-from .builder.report import write_report
+from .builder.report import write_build_report
 from .builder.stages import Outcome, Stages
 from .builder.store import Store
 from .builder.workers import run_workers
@@ -76,7 +76,7 @@ def _build(inputs: list[Path], out: Path, config: BuildDataset, ray: str | None,
             store.close_blocks()
             bar.update()
     if waiting or not (out / REPORT).is_file():
-        write_report(store, out / REPORT, config.report_samples)
+        write_build_report(store, out / REPORT, config.report_samples)
     return store
 
 
@@ -96,7 +96,7 @@ def _run(jobs: list[Job], config: BuildDataset, ray: str | None) -> Iterator[Out
     return run_here(jobs, steps, (speed.readers, 1, speed.finishers), speed.ahead)
 
 
-def read_config(path: Path | None, overrides: list[str]) -> BuildDataset:
+def read_build_config(path: Path | None, overrides: list[str]) -> BuildDataset:
     """The YAML at `path`, or every default where there is none."""
     default = Path(__file__).resolve().parent / "configs" / "build_dataset.yaml"
     return load_config(BuildDataset, path or default, overrides)
@@ -132,7 +132,7 @@ def main() -> None:
     args = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     with one_line(debug=args.debug, interrupted="stopped; run the same command again to go on"):
-        config = read_config(args.config, args.set)
+        config = read_build_config(args.config, args.set)
         store = build(args.inputs, args.out, config, args.ray, show=sys.stderr.isatty())
     print(summary(store))
     print(f"wrote {args.out / 'manifest.json'}, {REPORT} shows them")

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from pointvid.files.manifest import read_manifest
 from training.config import Augment, Regularize, Strict, load_config
 
-from .plan import Plan
+from .plan import AblationPlan
 from .variants import FIRST, REFERENCE, VARIANTS
 
 _CONFIGS = Path(__file__).resolve().parents[2] / "training" / "configs"
@@ -72,7 +72,7 @@ class Ablation(Strict):
             raise ValueError("give either vae (first runs from scratch) or base (from a trained model)")
         return self
 
-    def plan(self) -> Plan:
+    def plan(self) -> AblationPlan:
         """With what the stages' own configs say, where this one is silent.
 
         Raises:
@@ -81,7 +81,7 @@ class Ablation(Strict):
         chosen = {REFERENCE, *(self.variants or (variant.name for variant in VARIANTS))}
         work = self.work or self.out / "work"
         stage1, stage2 = load_config(Augment, self.stage1), load_config(Regularize, self.stage2)
-        return Plan(
+        return AblationPlan(
             out=self.out,
             work=work,
             cache=self.cache or work / "latents",

@@ -20,7 +20,7 @@ _TICK = 0.2
 
 
 @dataclass(frozen=True)
-class Job:
+class AblationJob:
     """One command.
 
     Attributes:
@@ -43,7 +43,7 @@ class Job:
 
 
 @dataclass
-class Outcome:
+class JobsOutcome:
     """What became of the jobs: done (name -> seconds, 0 where done before), failed (name -> log), missing (names)."""
 
     done: dict[str, float] = field(default_factory=dict)
@@ -52,13 +52,13 @@ class Outcome:
 
 
 def run_jobs(
-    jobs: Sequence[Job],
+    jobs: Sequence[AblationJob],
     parallel: int,
     deadline: float | None = None,
     end: float | None = None,
     report: Callable[[str], None] = print,
     clock: Callable[[], float] = time.monotonic,
-) -> Outcome:
+) -> JobsOutcome:
     """Run what is not done, at most `parallel` at a time.
 
     Args:
@@ -68,10 +68,10 @@ def run_jobs(
     Returns:
         what was done; a failed job's dependants are missing.
     """
-    started, outcome = clock(), Outcome()
+    started, outcome = clock(), JobsOutcome()
     outcome.done = {job.name: 0.0 for job in jobs if job.mark.exists()}
     waiting = [job for job in jobs if job.name not in outcome.done]
-    running: dict[subprocess.Popen, tuple[Job, float]] = {}
+    running: dict[subprocess.Popen, tuple[AblationJob, float]] = {}
     stopped: set[str] = set()
     try:
         while waiting or running:
@@ -119,7 +119,7 @@ def last_line(log: Path) -> str:
     return next((line.strip() for line in reversed(lines) if line.strip()), "no output")[-300:]
 
 
-def _start(job: Job) -> subprocess.Popen:
+def _start(job: AblationJob) -> subprocess.Popen:
     job.log.parent.mkdir(parents=True, exist_ok=True)
     with job.log.open("ab") as log:
         return subprocess.Popen(

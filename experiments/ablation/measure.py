@@ -38,7 +38,7 @@ FEWEST = 8
 VIDEOS = 6
 
 
-def generate_clips(
+def generate_held_out(
     generator: Generator, samples: list[Sample], *, steps: int, guidance: float, points: bool = True, batch: int = 8
 ) -> Iterator[Generated]:
     """What the model makes of each sample's caption and first frame, `batch` clips at a time; clip i from seed i.
@@ -176,7 +176,7 @@ def through_codec(generator: Generator, samples: list[Sample]) -> Iterator[Gener
         yield Generated(to_pixels(video), point_map, torch.empty(0))
 
 
-def measure(
+def measure_variant(
     source: str,
     checkpoint: Path | None,
     *,
@@ -203,7 +203,7 @@ def measure(
         if source == "codec":
             made = through_codec(generator, samples)
         else:
-            made = generate_clips(generator, samples, steps=steps, guidance=guidance, points=source == "joint")
+            made = generate_held_out(generator, samples, steps=steps, guidance=guidance, points=source == "joint")
     if followed is None:
         chosen = [followed_queries(item) for item in samples]
     else:
@@ -242,7 +242,7 @@ def main() -> None:
     args = parser.parse_args()
     with one_line(debug=args.debug):
         names = ("shards", "clips", "steps", "guidance", "videos", "followed")
-        result = measure(args.source, args.checkpoint, **{name: getattr(args, name) for name in names})
+        result = measure_variant(args.source, args.checkpoint, **{name: getattr(args, name) for name in names})
         with atomic_path(args.out) as temporary:
             temporary.write_text(json.dumps(result, indent=1), encoding="utf-8")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pointvid.report import page
-from pointvid.report.chart import Interval, Intervals, Role
+from pointvid.report.chart import IntervalRow, Intervals, Role
 
 _MAIN = ("rigidity", "shape_change", "motion_share", "track_error_px", "direction", "survival", "psnr")
 _NOTES = (
@@ -25,7 +25,7 @@ _NOTES = (
 )
 
 
-def write_page(results: dict[str, Any], videos: Path, path: Path) -> None:
+def write_ablation_page(results: dict[str, Any], videos: Path, path: Path) -> None:
     """Write the page.
 
     Args:
@@ -100,7 +100,7 @@ def _charts(results: dict[str, Any]) -> list[Intervals]:
                 kinds: dict[str, Role] = {"good": "good", "bad": "bad"}
                 kind = kinds.get(_verdict(results, name, change), "ink")
                 seeds, clips = (_ends(change[axis]) for axis in ("seeds", "clips"))
-                rows.append(Interval(variant["title"], change["seeds"]["mean"], seeds, clips, kind))
+                rows.append(IntervalRow(variant["title"], change["seeds"]["mean"], seeds, clips, kind))
         if rows:
             charts.append(Intervals(results["figures"][name]["title"], tuple(rows)))
     return charts

@@ -15,7 +15,7 @@ from pointvid.files.atomic import atomic_path
 from pointvid.files.manifest import MANIFEST
 from training.config import Augment, Regularize, Run, load_config, save_config
 
-from .jobs import Job
+from .jobs import AblationJob
 from .prepare import prepare_model, prepare_start, prepare_vae
 from .variants import FIRST, Variant
 
@@ -25,7 +25,7 @@ _FREE = {"out", "work", "cache", "variants", "seeds", "jobs", "encode_jobs"}
 
 
 @dataclass(frozen=True)
-class Plan:
+class AblationPlan:
     """Settings of one ablation, resolved; `config.Ablation` is what a user writes.
 
     Attributes:
@@ -93,7 +93,7 @@ class Plan:
         return self.work / "runs" / f"{run}-{seed}" / "model.safetensors"
 
 
-def prepare(plan: Plan) -> None:
+def prepare(plan: AblationPlan) -> None:
     """Everything the jobs read that takes no time: the autoencoder and model files; and the settings they belong to.
 
     Raises:
@@ -120,9 +120,9 @@ def prepare(plan: Plan) -> None:
         temporary.write_text(json.dumps(plan.settings(), indent=1), encoding="utf-8")
 
 
-def make_jobs(plan: Plan) -> list[Job]:
+def make_jobs(plan: AblationPlan) -> list[AblationJob]:
     """All jobs, the important ones first; writes the configs that they read."""
-    jobs: dict[str, Job] = {}
+    jobs: dict[str, AblationJob] = {}
     for job in _references(plan):
         jobs[job.name] = job
     for variant in plan.variants:
@@ -132,7 +132,7 @@ def make_jobs(plan: Plan) -> list[Job]:
     return list(jobs.values())
 
 
-def first_config(plan: Plan, name: str, seed: int) -> Augment:
+def first_config(plan: AblationPlan, name: str, seed: int) -> Augment:
     """Stage 1, from scratch or from the base."""
     first = FIRST[name]
     if plan.base is None:
@@ -154,7 +154,7 @@ def first_config(plan: Plan, name: str, seed: int) -> Augment:
     )
 
 
-def second_config(plan: Plan, variant: Variant, seed: int) -> Run:
+def second_config(plan: AblationPlan, variant: Variant, seed: int) -> Run:
     """Stage 2, or stage 1 continued with every setting that the two stages share as in stage 2."""
     points = FIRST[variant.first].points
     changes = variant.changes if variant.stage == "regularize" else {}
@@ -176,7 +176,7 @@ def second_config(plan: Plan, variant: Variant, seed: int) -> Run:
     return Augment(**shared, **variant.changes)
 
 
-def _shared(plan: Plan, run: str, points: str, seed: int) -> list[str]:
+def _shared(plan: AblationPlan, run: str, points: str, seed: int) -> list[str]:
     return [
         f"out={plan.work / 'runs' / f'{run}-{seed}'}",
         f"data.shards={_shards(plan, points)}",
@@ -194,7 +194,7 @@ def _shared(plan: Plan, run: str, points: str, seed: int) -> list[str]:
     ]
 
 
-def _variant_jobs(plan: Plan, variant: Variant, seed: int) -> Iterator[Job]:
+def _variant_jobs(plan: AblationPlan, variant: Variant, seed: int) -> Iterator[AblationJob]:
     data = list(_data_jobs(plan, FIRST[variant.first].points))
     yield from data
     first_seed = plan.first_seed(seed)
@@ -212,7 +212,7 @@ def _variant_jobs(plan: Plan, variant: Variant, seed: int) -> Iterator[Job]:
     )
 
 
-def _references(plan: Plan) -> Iterator[Job]:
+def _references(plan: AblationPlan) -> Iterator[AblationJob]:
     yield _measuring(plan, "measure-truth", "truth", None, plan.result("truth"), plan.videos("truth"), ())
     variant, seed = plan.variants[0], plan.seeds[0]
     checkpoint, needs = plan.first(variant.first, seed), ("measure-truth",)
@@ -221,13 +221,13 @@ def _references(plan: Plan) -> Iterator[Job]:
     yield _measuring(plan, "measure-codec", "codec", checkpoint, plan.result("codec"), plan.videos("codec"), needs)
 
 
-def _data_jobs(plan: Plan, points: str) -> Iterator[Job]:
+def _data_jobs(plan: AblationPlan, points: str) -> Iterator[AblationJob]:
     """Other points where they are wanted, then latents, shared among some processes."""
     shards, needs = _shards(plan, points), ()
     if points != "exact":
         command = ["-m", "experiments.ablation.prepare", "points", "--shards", str(plan.shards), "--out", str(shards)]
         command += ["--interpolation", points, "--spacing", str(plan.spacing)]
-        yield Job(f"points-{points}", command, shards / MANIFEST, _log(plan, f"points-{points}"))
+        yield AblationJob(f"points-{points}", command, shards / MANIFEST, _log(plan, f"points-{points}"))
         needs = (f"points-{points}",)
     for rank in range(plan.encode_jobs):
         name = f"latents-{points}-{rank}"
@@ -239,27 +239,33 @@ def _data_jobs(plan: Plan, points: str) -> Iterator[Job]:
             command += ["--checkpoint", str(plan.base)]
         command += ["--cache", str(plan.cache), "--rank", str(rank), "--ranks", str(plan.encode_jobs)]
         command += ["--mark", str(mark)]
-        yield Job(name, command, mark, _log(plan, name), needs)
+        yield AblationJob(name, command, mark, _log(plan, name), needs)
 
 
-def _training(plan: Plan, name: str, config: Run, stage: str, needs: tuple[str, ...]) -> Job:
+def _training(plan: AblationPlan, name: str, config: Run, stage: str, needs: tuple[str, ...]) -> AblationJob:
     path = plan.work / "configs" / f"{name}.yaml"
     save_config(config, path)
     done = config.out / "model.safetensors"
     # a state holds the optimizer too and is not needed once the run is done
     finish = partial(shutil.rmtree, config.out / "states", ignore_errors=True)
-    return Job(name, ["-m", f"training.{stage}", str(path)], done, _log(plan, name), needs, finish=finish)
+    return AblationJob(name, ["-m", f"training.{stage}", str(path)], done, _log(plan, name), needs, finish=finish)
 
 
 def _measuring(
-    plan: Plan, name: str, source: str, checkpoint: Path | None, out: Path, videos: Path | None, needs: tuple[str, ...]
-) -> Job:
+    plan: AblationPlan,
+    name: str,
+    source: str,
+    checkpoint: Path | None,
+    out: Path,
+    videos: Path | None,
+    needs: tuple[str, ...],
+) -> AblationJob:
     command = ["-m", "experiments.ablation.measure", source, "--shards", str(plan.val_shards), "--out", str(out)]
     command += ["--clips", str(plan.clips), "--steps", str(plan.sample_steps), "--guidance", str(plan.guidance)]
     command += ["--checkpoint", str(checkpoint)] if checkpoint else []
     command += ["--videos", str(videos)] if videos else []
     command += ["--followed", str(plan.result("truth"))] if source != "truth" else []
-    return Job(name, command, out, _log(plan, name), needs, late=True)
+    return AblationJob(name, command, out, _log(plan, name), needs, late=True)
 
 
 def _shown(path: Path) -> str:
@@ -270,17 +276,17 @@ def _assignments(changes: dict[str, Any]) -> list[str]:
     return [f"{key}={json.dumps(value)}" for key, value in changes.items()]
 
 
-def _shards(plan: Plan, points: str) -> Path:
+def _shards(plan: AblationPlan, points: str) -> Path:
     return plan.shards if points == "exact" else plan.work / "data" / points
 
 
-def _model(plan: Plan, entry_attention: str) -> Path:
+def _model(plan: AblationPlan, entry_attention: str) -> Path:
     return plan.work / "models" / f"{entry_attention}.yaml"
 
 
-def _start(plan: Plan, entry_attention: str) -> Path:
+def _start(plan: AblationPlan, entry_attention: str) -> Path:
     return plan.work / "models" / f"{entry_attention}.safetensors"
 
 
-def _log(plan: Plan, name: str) -> Path:
+def _log(plan: AblationPlan, name: str) -> Path:
     return plan.work / "logs" / f"{name}.log"

@@ -25,7 +25,7 @@ from pointvid.files.sample import replace_points
 from pointvid.point_map import PointMap
 from pointvid.points.densify import INTERPOLATIONS, densify
 from training.config import load_config, save_config
-from training.data.cache import build
+from training.data.cache import build_cache
 from training.data.shards import Shards, write_manifest, write_shard
 from training.model.small_model import load_vae, make_small_model
 from training.model.small_model_config import SmallModel
@@ -107,7 +107,7 @@ def encode_latents(shards: Path, start: Checkpoint, cache: Path, rank: int, rank
     """One rank's share of the latents that `cache.build` keeps for models whose other encoders are trained."""
     device = PartialState().device
     encoders = load_encoders(start, device, torch.float32)
-    build(
+    build_cache(
         Shards(shards),
         cache,
         encoders=encoders,

@@ -12,7 +12,7 @@ from pointvid.errors import PointVidError
 from pointvid.files.atomic import atomic_path
 from pointvid.files.revision import git_revision
 
-from .page import write_page
+from .page import write_ablation_page
 from .statistics import Cell, difference, summary
 from .variants import REFERENCE, VARIANTS
 
@@ -137,11 +137,11 @@ def cells_of(rows: dict[int, list[dict[str, float]]], figure: str) -> dict[Cell,
     }
 
 
-def write_report(results: dict[str, Any], folder: Path) -> None:
+def write_ablation_report(results: dict[str, Any], folder: Path) -> None:
     """Write report.json and report.html into the folder."""
     with atomic_path(folder / "report.json") as path:
         path.write_text(json.dumps(_plain(results), indent=1, allow_nan=False), encoding="utf-8")
-    write_page(_plain(results), folder / "videos", folder / "report.html")
+    write_ablation_page(_plain(results), folder / "videos", folder / "report.html")
 
 
 def _plain(value: Any) -> Any:

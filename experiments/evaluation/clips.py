@@ -26,7 +26,7 @@ SETTINGS = "settings.json"
 
 
 @dataclass(frozen=True, eq=False)
-class Clip:
+class MadeClip:
     """video: uint8 [T,H,W,3]; fps; tracks: of its points, where the method has them."""
 
     video: Tensor
@@ -42,7 +42,7 @@ class Method(Protocol):
         """JSON that says what made the clips: clips of different settings do not share a folder."""
         ...
 
-    def generate(self, item: Item, seed: int) -> Clip:
+    def generate(self, item: Item, seed: int) -> MadeClip:
         """One clip."""
         ...
 

@@ -27,7 +27,7 @@ from pointvid.files.pictures import read_picture
 from pointvid.files.video import decode_mp4
 from pointvid.files.web import NoAnswer, fetch
 
-from .clips import Clip
+from .clips import MadeClip
 from .inputs import Item
 
 _VIDEO = (".mp4", ".webm", ".mkv", ".mov")
@@ -89,7 +89,7 @@ class ComfyUI:
         digest = hashlib.sha256(json.dumps(self.workflow, sort_keys=True).encode()).hexdigest()[:16]
         return {"kind": "comfyui", "workflow": self.name, "sha256": digest, "fps": self.fps}
 
-    def generate(self, item: Item, seed: int) -> Clip:
+    def generate(self, item: Item, seed: int) -> MadeClip:
         """See Method."""
         image = self._upload(item)
         prompt = filled(self.workflow, image, item.prompt, seed)
@@ -99,14 +99,14 @@ class ComfyUI:
         for file in files:
             if Path(file["filename"]).suffix.lower() in _VIDEO:
                 clip = decode_mp4(self._view(file))
-                return Clip(clip.frames, clip.fps)
+                return MadeClip(clip.frames, clip.fps)
         images = [file for file in files if Path(file["filename"]).suffix.lower() in (".png", ".jpg", ".webp")]
         if not images:
             raise PointVidError(
                 f"workflow {self.name} saved no video and no images for {item.name}, expected a node that saves one"
             )
         frames = [read_picture(io.BytesIO(self._view(file)), file["filename"]) for file in images]
-        return Clip(torch.from_numpy(np.stack(frames)), self.fps)
+        return MadeClip(torch.from_numpy(np.stack(frames)), self.fps)
 
     def _upload(self, item: Item) -> str:
         content = item.image.read_bytes()

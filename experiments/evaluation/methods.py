@@ -17,7 +17,7 @@ from pointvid.errors import PointVidError
 from pointvid.files.manifest import file_digest
 from pointvid.framing import Framing
 
-from .clips import Clip, Method
+from .clips import MadeClip, Method
 from .comfyui import ComfyUI, read_workflow
 from .inputs import Item
 
@@ -60,7 +60,7 @@ class PointVid:
             "frames": self.frames,
         }
 
-    def generate(self, item: Item, seed: int) -> Clip:
+    def generate(self, item: Item, seed: int) -> MadeClip:
         """See Method."""
         plan = self._generator.plan(
             [item.prompt],
@@ -73,7 +73,7 @@ class PointVid:
         )
         (made,) = self._generator.run(plan)
         found = made.points()
-        return Clip(made.video, found.fps, found.to_tracks(made.video[0]) if found.mask.any() else None)
+        return MadeClip(made.video, found.fps, found.to_tracks(made.video[0]) if found.mask.any() else None)
 
 
 class Diffusers:
@@ -130,7 +130,7 @@ class Diffusers:
             vars(text)["text_model"] = text
         return pipeline
 
-    def generate(self, item: Item, seed: int) -> Clip:
+    def generate(self, item: Item, seed: int) -> MadeClip:
         """See Method."""
         from PIL import Image
 
@@ -158,7 +158,7 @@ class Diffusers:
             torch.manual_seed(seed)  # I2VGenXLPipeline draws the image's latent without the generator
             frames = self._pipeline(**{key: value for key, value in options.items() if key in accepted}).frames[0]
         video = torch.from_numpy((np.asarray(frames) * 255).round().clip(0, 255).astype(np.uint8))
-        return Clip(video, self.fps)
+        return MadeClip(video, self.fps)
 
 
 def make_method(

@@ -47,7 +47,7 @@ def write_scores(folder: Path, results: Mapping[str, Mapping[str, Any]], notes: 
     }
     with atomic_path(folder / "scores.json") as path:
         path.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    header, rows = table(results)
+    header, rows = score_table(results)
     with atomic_path(folder / "scores.md") as path:
         lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
         lines += ["| " + " | ".join(row) + " |" for row in rows]
@@ -56,7 +56,7 @@ def write_scores(folder: Path, results: Mapping[str, Mapping[str, Any]], notes: 
     write_page(folder / "scores.html", template, header=header, rows=rows, notes=notes)
 
 
-def table(results: Mapping[str, Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+def score_table(results: Mapping[str, Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
     """Header and rows: the paper's methods first, then ours; a score nobody has here is left out."""
     scores: dict[str, None] = {}
     if any(set(result["scores"]) & set(PAPER["PointVid (paper)"]) for result in results.values()):

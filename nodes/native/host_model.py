@@ -27,7 +27,7 @@ FPS = "pointvid_fps"
 BETA_SCHEDULES = {"scaled_linear": "linear", "linear": "sqrt_linear", "squaredcos_cap_v2": "cosine"}
 
 
-class JointConfig(comfy.supported_models_base.BASE):
+class HostModelConfig(comfy.supported_models_base.BASE):
     """What the host wants to know of a joint checkpoint before it builds the model."""
 
     unet_extra_config: dict[str, Any] = {}  # noqa: RUF012 (the host's class attribute)
@@ -59,7 +59,7 @@ class JointConfig(comfy.supported_models_base.BASE):
 class JointModel(comfy.model_base.BaseModel):
     """Hands a conditioning to the joint network as its base wants it; everything else is the host's."""
 
-    def __init__(self, config: JointConfig, model_type: comfy.model_base.ModelType, device: Any = None):
+    def __init__(self, config: HostModelConfig, model_type: comfy.model_base.ModelType, device: Any = None):
         super().__init__(config, model_type, device=device, unet_model=partial(_build, config.pointvid))
 
     def scale_latent_inpaint(self, latent_image: Tensor, **kwargs: Any) -> Tensor:
@@ -108,7 +108,7 @@ class JointModel(comfy.model_base.BaseModel):
 
 def sampling_settings(info: CheckpointInfo) -> dict[str, Any]:
     """The noise law, in the host's words."""
-    process = info.process
+    process: Any = info.process  # a Flow or a Diffusion, as its prediction says
     if process.prediction == "flow":
         return {"shift": process.shift, "multiplier": process.num_train_timesteps}
     return {

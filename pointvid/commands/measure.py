@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> None:
     """Measure, print the table, write the files."""
     from ..errors import PointVidError
     from ..metrics import measure
-    from ..metrics.page import write_report
+    from ..metrics.page import write_metrics_report
     from .inputs import read_points
     from .terminal import Bars
 
@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> None:
         if path.suffix.lower() == ".png":
             _write_picture(reports, path)
         else:
-            write_report(reports, path)
+            write_metrics_report(reports, path)
         print(path)
 
 

@@ -49,7 +49,7 @@ def write_results(
         write_ply_sequence(cloud, folder / "ply", progress=progress)
         write_html(cloud, folder / "preview.html", video, title=Path(video.name).name, progress=progress)
         write_preview(folder / "preview.png", video, tracks, cloud)
-        write_report(folder / "report.json", report, [folder / name for name in RESULTS[:-1]])
+        write_track_report(folder / "report.json", report, [folder / name for name in RESULTS[:-1]])
     return [Path(out) / name for name in RESULTS]
 
 
@@ -73,7 +73,7 @@ def _liveliest_frame(tracks: PointTracks) -> int:
     return tracks.num_frames - 1 - int(motion.flip(0).argmax())
 
 
-def write_report(path: Path, report: dict, written: list[Path]) -> None:
+def write_track_report(path: Path, report: dict, written: list[Path]) -> None:
     """`report.json`: what was done, what came out, and which files hold it."""
     files = {file.name: _bytes(file) for file in written}
     _write_json(path, {"pointvid": __version__, **report, "files": files})

@@ -42,7 +42,7 @@ ABOUT = {
 _TEMPLATE = Path(__file__).with_name("page.html")
 
 
-def write_report(reports: Sequence[MetricReport], path: str | os.PathLike) -> None:
+def write_metrics_report(reports: Sequence[MetricReport], path: str | os.PathLike) -> None:
     """Write a page (.html) or the numbers (.json), atomically.
 
     Args:

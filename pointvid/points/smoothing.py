@@ -71,7 +71,7 @@ def smooth_tracks(
         usable[0] = torch.isfinite(depth[0, :, 0]) & (depth[0, :, 0] > 0)
         result = kalman(log_depth, _variances(usable, occlusion_inflation), tau_depth**-4, mode).exp().float()
         smoothed[..., 2:] = torch.where(torch.isfinite(result), result, smoothed[..., 2:])
-    visible = tracks.visible & on_screen(*smoothed[..., :2].unbind(-1), tracks.image_size)
+    visible = tracks.visible & on_screen(*smoothed[..., :2].unbind(-1), image_size=tracks.image_size)
     visible[0] = tracks.visible[0]
     return tracks.replace(uvd=smoothed, visible=visible)
 

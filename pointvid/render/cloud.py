@@ -25,7 +25,7 @@ TRAIL_STEPS = 10
 
 
 @dataclass(frozen=True)
-class View:
+class Viewpoint:
     """A camera that looks at `target` from `distance`: rows of `rotation` are right, up and towards the eye."""
 
     target: Tensor
@@ -110,7 +110,7 @@ def render_point_cloud(
     wires = _frustum(tracks, distance, target) if frustum else None
     pictures = []
     for done, frame in enumerate(frames, 1):
-        view = View(target, axes[frame], distance, focal, (size[0] * SUPERSAMPLING, size[1] * SUPERSAMPLING))
+        view = Viewpoint(target, axes[frame], distance, focal, (size[0] * SUPERSAMPLING, size[1] * SUPERSAMPLING))
         splats = [Splats(world[frame][shown[frame]], colors[shown[frame]], radii[frame][shown[frame]])]
         if tailed is not None:
             splats.append(_trails(world[:, tailed], visible[:, tailed], colors[tailed], frame, trail, view))
@@ -176,7 +176,7 @@ def _distance(seen: Tensor, target: Tensor, axes: list[Tensor], size: tuple[int,
     return max(*needed, 1.5 * radius, 1e-3 * max(float(-target[2]), 1e-3))
 
 
-def _trails(world: Tensor, visible: Tensor, colors: Tensor, frame: int, length: int, view: View) -> Splats:
+def _trails(world: Tensor, visible: Tensor, colors: Tensor, frame: int, length: int, view: Viewpoint) -> Splats:
     """The last `length` steps as strings of small dots, fading into the background."""
     first = max(0, frame - length)
     steps = torch.arange(first, frame, device=world.device)
@@ -207,7 +207,7 @@ def _frustum(tracks: PointTracks, distance: float, target: Tensor) -> Splats:
     return Splats(points, color, torch.full_like(points[:, 0], 0.0014 * distance))
 
 
-def _draw(splats: list[Splats], view: View) -> Tensor:
+def _draw(splats: list[Splats], view: Viewpoint) -> Tensor:
     """uint8 [H, W, 3] after averaging the supersampled picture down."""
     points = torch.cat([part.points for part in splats])
     colors = torch.cat([part.colors for part in splats])

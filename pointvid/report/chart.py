@@ -158,7 +158,7 @@ class Curves:
 
 
 @dataclass(frozen=True)
-class Interval:
+class IntervalRow:
     """A mean with two intervals around it, (low, high) or None; `kind` colours it."""
 
     label: str
@@ -173,7 +173,7 @@ class Intervals:
     """Means with their intervals, one below the other, and a line at 0."""
 
     title: str
-    rows: tuple[Interval, ...]
+    rows: tuple[IntervalRow, ...]
 
     def drawing(self) -> Drawing:
         """Title, a row each, the ends of the axis."""

@@ -67,7 +67,7 @@ QUESTIONS = (
 
 
 @dataclass(frozen=True)
-class Clip:
+class StudyClip:
     """One video of the study: `method` made it of `item`. Raters see neither, only a random id."""
 
     method: str
@@ -98,7 +98,7 @@ class Study:
     id: str
     title: str
     methods: tuple[str, ...]
-    clips: Mapping[str, Clip]
+    clips: Mapping[str, StudyClip]
     trials: tuple[Trial, ...]
     questions: tuple[Question, ...] = QUESTIONS
 
@@ -144,7 +144,7 @@ def plan_study(
     chosen = sorted(items)
     if limit is not None and limit < len(chosen):
         chosen = sorted(generator.sample(chosen, limit))
-    clips = {secrets.token_hex(6): Clip(method, item) for item in chosen for method in methods}
+    clips = {secrets.token_hex(6): StudyClip(method, item) for item in chosen for method in methods}
     ids = {(clip.method, clip.item): id for id, clip in clips.items()}
     trials = []
     for item in chosen:
@@ -189,7 +189,7 @@ def load_study(folder: str | Path) -> Study:
             facts["id"],
             facts["title"],
             tuple(facts["methods"]),
-            {id: Clip(clip["method"], clip["item"]) for id, clip in facts["clips"].items()},
+            {id: StudyClip(clip["method"], clip["item"]) for id, clip in facts["clips"].items()},
             tuple(Trial(trial["id"], (trial["clips"][0], trial["clips"][1])) for trial in facts["trials"]),
             tuple(Question(q["id"], q["text"], q["negative"]) for q in facts["questions"]),
         )

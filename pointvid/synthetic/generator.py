@@ -14,8 +14,8 @@ from ..errors import PointVidError
 from .clip import Action, SyntheticClip
 from .raster import Raster
 from .scenes import SCENES, VARIED
-from .stage import Motion, Script, Stage
-from .truth import View, follow_flex, follow_rigid, visibility
+from .stage import Motion, Script, Simulation
+from .truth import TruthView, follow_flex, follow_rigid, visibility
 
 SPLITS = ("train", "val", "test")
 _DRAWS = 40
@@ -84,7 +84,7 @@ class ClipGenerator:
         root = np.random.SeedSequence([SPLITS.index(split), seed])
         name = scene or VARIED[np.random.default_rng(root.spawn(1)[0]).integers(len(VARIED))]
         for draw in root.spawn(_DRAWS):
-            stage = Stage(np.random.default_rng(draw), self.size[1] / self.size[0], detail=_detail(self.size))
+            stage = Simulation(np.random.default_rng(draw), self.size[1] / self.size[0], detail=_detail(self.size))
             script = SCENES[name](stage)
             take = _simulate(stage, script, frames, fps)
             if take is not None:
@@ -94,7 +94,9 @@ class ClipGenerator:
             "give it more simulated time (more frames or a lower fps) or another seed"
         )
 
-    def _shoot(self, stage: Stage, script: Script, take: list[np.ndarray], fps: float, **origin: Any) -> SyntheticClip:
+    def _shoot(
+        self, stage: Simulation, script: Script, take: list[np.ndarray], fps: float, **origin: Any
+    ) -> SyntheticClip:
         stage.bake()
         model = stage.spec.compile()
         data = mujoco.MjData(model)
@@ -118,7 +120,7 @@ class ClipGenerator:
             rotations.append(data.xmat.reshape(-1, 3, 3).copy())
             vertices.append(data.flexvert_xpos.reshape(-1, 3).copy())
         camera = Camera.from_fov(self.size, float(model.cam_fovy[0]))
-        view = View(camera, *pose)
+        view = TruthView(camera, *pose)
         depth, segmentation = np.stack(depth), np.stack(segmentation).astype(np.int32)
         positions, rotations, vertices = np.stack(positions), np.stack(rotations), np.stack(vertices)
 
@@ -154,7 +156,7 @@ class ClipGenerator:
         )
 
 
-def _simulate(stage: Stage, script: Script, frames: int, fps: float) -> list[np.ndarray] | None:
+def _simulate(stage: Simulation, script: Script, frames: int, fps: float) -> list[np.ndarray] | None:
     """The joint positions at each frame, or None if the script did not come true."""
     model = stage.spec.compile()
     data = mujoco.MjData(model)
@@ -183,7 +185,7 @@ def _simulate(stage: Stage, script: Script, frames: int, fps: float) -> list[np.
             poses.append((body.xipos.copy(), body.xmat.reshape(3, 3).copy()))
     if not np.isfinite(take[-1]).all() or data.warning[mujoco.mjtWarning.mjWARN_BADQACC].number:
         return None
-    view = View(camera, data.cam_xmat[0].reshape(3, 3) * (1, -1, -1), data.cam_xpos[0])
+    view = TruthView(camera, data.cam_xmat[0].reshape(3, 3) * (1, -1, -1), data.cam_xpos[0])
     position, pixel, turned = {}, {}, {}
     for name, poses in tracks.items():
         position[name] = np.stack([p for p, _ in poses])
@@ -193,7 +195,7 @@ def _simulate(stage: Stage, script: Script, frames: int, fps: float) -> list[np.
     return take if script.happened(Motion(position, pixel, turned)) else None
 
 
-def _thing_of_body(model: mujoco.MjModel, stage: Stage) -> np.ndarray:
+def _thing_of_body(model: mujoco.MjModel, stage: Simulation) -> np.ndarray:
     """int32 [nbody]: 0 for what cannot move, else the thing whose body, or ancestor's body, it is."""
     roots = {model.body(thing.anchor).id: i + 1 for i, thing in enumerate(stage.things)}
     thing = np.zeros(model.nbody, np.int32)
@@ -202,7 +204,7 @@ def _thing_of_body(model: mujoco.MjModel, stage: Stage) -> np.ndarray:
     return thing
 
 
-def _thing_of_flex(model: mujoco.MjModel, stage: Stage) -> np.ndarray:
+def _thing_of_flex(model: mujoco.MjModel, stage: Simulation) -> np.ndarray:
     """int32 [nflex + 1]: the thing whose deformable body it is; the last entry stands for none."""
     number = {f"{thing.name}/cloth": i + 1 for i, thing in enumerate(stage.things)}
     names = (mujoco.mj_id2name(model, mujoco.mjtObj.mjOBJ_FLEX, i) for i in range(model.nflex))

@@ -130,7 +130,7 @@ class Thing:
 
 
 @dataclass
-class Stage:
+class Simulation:
     """Everything a scene function needs to build its scene from one random generator."""
 
     rng: np.random.Generator

@@ -13,7 +13,7 @@ _CENTRED = 1e-3
 """So near a pixel's centre a coordinate is at it: the rounding of the projection must decide nothing."""
 
 
-class View:
+class TruthView:
     """The fixed camera in world axes: `rotation` [3, 3] takes camera axes (x right, y down, z ahead) to the world's."""
 
     def __init__(self, camera: Camera, rotation: np.ndarray, position: np.ndarray) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .patches import sample, scaled
+from .patches import lookup, scaled
 
 _ARRIVED = 0.02
 """Pixels of the level: a patch whose step is shorter has converged."""
@@ -43,7 +43,7 @@ class Templates:
     def select(self, index: Tensor | slice) -> Templates:
         """Some of the N."""
         parts = (values[index] for values in (self.kernel, self.bias, self.slope, self.strength))
-        return Templates(*parts, self.offsets, self.weight)
+        return Templates(*parts, offsets=self.offsets, weight=self.weight)
 
     def put(self, index: Tensor, new: Templates) -> None:
         """Replace the templates at `index`, in place."""
@@ -55,13 +55,13 @@ class Templates:
         """Many into one."""
         names = ("kernel", "bias", "slope", "strength")
         joined = (torch.cat([getattr(part, name) for part in parts]) for name in names)
-        return cls(*joined, parts[0].offsets, parts[0].weight)
+        return cls(*joined, offsets=parts[0].offsets, weight=parts[0].weight)
 
 
 def make_templates(image: Tensor, centre: Tensor, offsets: Tensor, weight: Tensor) -> Templates:
     """Cut templates at `centre` [N, 2] out of `image` [1, 3 C, H, W], a level `with_gradient`."""
     channels = image.shape[1] // 3
-    patch = sample(image, centre[:, None] + offsets)
+    patch = lookup(image, centre[:, None] + offsets)
     values, gain = _normalise(patch[:channels], weight)
     slope = patch[channels:].unflatten(0, (2, channels))
     slope = slope - (slope @ weight)[..., None]
@@ -154,7 +154,7 @@ def align_affine(
     uv = start
     for step in range(steps + 1):
         offsets = scaled(templates.offsets @ warp.mT, image)
-        patch, _ = _normalise(sample(image, uv[:, None], offsets), templates.weight)
+        patch, _ = _normalise(lookup(image, uv[:, None], offsets), templates.weight)
         flat = patch[0] if len(patch) == 1 else patch.transpose(0, 1).flatten(1)
         found = torch.bmm(flat[:, None], kernel)[:, 0]
         better = found[:, 0] > best
@@ -177,7 +177,7 @@ def correlate(image: Tensor, templates: Templates, uv: Tensor, warp: Tensor | No
 
 def _compare(image: Tensor, templates: Templates, uv: Tensor, offsets: Tensor) -> Tensor:
     """[N, 3]: correlation, and the shift before `bias` is taken off; `offsets` are `scaled`."""
-    patch, _ = _normalise(sample(image, uv[:, None], offsets), templates.weight)
+    patch, _ = _normalise(lookup(image, uv[:, None], offsets), templates.weight)
     flat = patch[0] if len(patch) == 1 else patch.transpose(0, 1).flatten(1)
     return torch.bmm(flat[:, None], templates.kernel)[:, 0]
 

@@ -62,7 +62,7 @@ def scaled(uv: Tensor, image: Tensor) -> Tensor:
     return uv * uv.new_tensor((2 / max(width - 1, 1), 2 / max(height - 1, 1)))
 
 
-def sample(image: Tensor, uv: Tensor, offsets: Tensor | None = None) -> Tensor:
+def lookup(image: Tensor, uv: Tensor, offsets: Tensor | None = None) -> Tensor:
     """Bilinear samples of `image` [1, C, H, W] at `uv` [N, P, 2]; outside, the border's colour. Returns [C, N, P].
 
     `offsets`, already `scaled`, are added to `uv` [N, 1, 2].

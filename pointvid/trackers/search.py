@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .anchors import Anchors
-from .patches import Pyramid, sample, scaled, to_level
+from .patches import Pyramid, lookup, scaled, to_level
 
 _LEVEL = 1
 _VOTERS = 16
@@ -71,12 +71,12 @@ def _map(image: Tensor, anchors: Anchors, level: int, uv: Tensor, a: Tensor, whi
     line = torch.arange(-span - margin, span + margin + 1, device=uv.device, dtype=torch.float32)
     v, u = torch.meshgrid(line, line, indexing="ij")
     offsets = torch.stack((u, v), -1).reshape(-1, 2) @ (a @ anchors.unwarp[which]).mT
-    window = sample(image, to_level(uv, level)[:, None], scaled(offsets, image))
+    window = lookup(image, to_level(uv, level)[:, None], scaled(offsets, image))
     channels, count = window.shape[:2]
     window = window.view(channels, count, len(line), len(line)) - 0.5
     kernel = templates.kernel[..., 0].view(count, channels, side, side)
     weight = templates.weight.view(1, 1, side, side)
-    energy, match = 0, 0
+    energy = match = window.new_zeros(())
     for c in range(channels):
         plane = window[c]
         mean = F.conv2d(plane[:, None], weight, dilation=anchors.step)[:, 0]

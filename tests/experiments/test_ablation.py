@@ -15,7 +15,7 @@ import yaml
 from scipy import stats
 
 from experiments.ablate import ablate
-from experiments.ablation.jobs import Job, run_jobs
+from experiments.ablation.jobs import AblationJob, run_jobs
 from experiments.ablation.measure import (
     at_pixels,
     followed_queries,
@@ -24,7 +24,7 @@ from experiments.ablation.measure import (
     procrustes_change,
     video_figures,
 )
-from experiments.ablation.plan import Plan, first_config, make_jobs, prepare, second_config
+from experiments.ablation.plan import AblationPlan, first_config, make_jobs, prepare, second_config
 from experiments.ablation.prepare import rewrite_points, sparse_points
 from experiments.ablation.report import read_results
 from experiments.ablation.statistics import difference, interval
@@ -176,7 +176,7 @@ def test_jobs_wait_for_each_other_and_go_on(tmp_path):
 
     def job(name, needs=(), command=None, **more):
         command = command or [*script, str(tmp_path / name), str(order)]
-        return Job(name, command, tmp_path / name, tmp_path / "logs" / name, needs, **more)
+        return AblationJob(name, command, tmp_path / name, tmp_path / "logs" / name, needs, **more)
 
     lines = []
     jobs = [job("c", ("b",)), job("b", ("a",)), job("a"), job("bad", command=bad), job("after", ("bad",))]
@@ -194,7 +194,7 @@ def test_jobs_wait_for_each_other_and_go_on(tmp_path):
 def test_after_the_deadline_only_late_jobs_start(tmp_path):
     script = _script(tmp_path, "write.py", "import sys, pathlib; pathlib.Path(sys.argv[1]).write_text('x')")
     jobs = [
-        Job(name, [*script, str(tmp_path / name)], tmp_path / name, tmp_path / f"{name}.log", needs, late)
+        AblationJob(name, [*script, str(tmp_path / name)], tmp_path / name, tmp_path / f"{name}.log", needs, late)
         for name, needs, late in (("train", (), False), ("other", (), False), ("measure", ("train",), True))
     ]
     times = iter([0.0, 1.0, 1.0])  # started; then before the deadline, and ever after it
@@ -207,8 +207,10 @@ def test_jobs_that_run_too_long_are_stopped_and_measuring_goes_on(tmp_path):
     script = _script(tmp_path, "write.py", "import sys, pathlib; pathlib.Path(sys.argv[1]).write_text('x')")
     slow = _script(tmp_path, "slow.py", "import time; time.sleep(600)")
     jobs = [
-        Job("slow", slow, tmp_path / "slow", tmp_path / "slow.log"),
-        Job("measure", [*script, str(tmp_path / "measure")], tmp_path / "measure", tmp_path / "m.log", late=True),
+        AblationJob("slow", slow, tmp_path / "slow", tmp_path / "slow.log"),
+        AblationJob(
+            "measure", [*script, str(tmp_path / "measure")], tmp_path / "measure", tmp_path / "m.log", late=True
+        ),
     ]
     outcome = run_jobs(jobs, 2, end=0.5, report=lambda line: None)
     assert set(outcome.done) == {"measure"}
@@ -227,7 +229,7 @@ def test_an_interrupt_takes_the_jobs_along(tmp_path):
         return 0.0
 
     with pytest.raises(KeyboardInterrupt):
-        run_jobs([Job("slow", script, tmp_path / "slow", log)], 1, report=lambda line: None, clock=interrupt)
+        run_jobs([AblationJob("slow", script, tmp_path / "slow", log)], 1, report=lambda line: None, clock=interrupt)
     with pytest.raises(ProcessLookupError):
         os.kill(int(log.read_text()), 0)
 
@@ -254,7 +256,7 @@ def plan(tmp_path, shards_folder, vae_folder, small_model_file):
         "guidance": 2.0,
         "spacing": 4,
     }
-    return Plan(variants=VARIANTS, seeds=(0, 1), **folders, **data, **numbers)
+    return AblationPlan(variants=VARIANTS, seeds=(0, 1), **folders, **data, **numbers)
 
 
 def test_variants_differ_in_what_they_say_and_nothing_else(plan):
@@ -284,7 +286,7 @@ def test_model_files_differ_in_the_entry_attention(plan):
 
 
 def test_a_given_checkpoint_takes_the_place_of_first_runs(plan, tmp_path):
-    given = Plan(**{**plan.__dict__, "given": {"joint": tmp_path / "stage1.safetensors"}})
+    given = AblationPlan(**{**plan.__dict__, "given": {"joint": tmp_path / "stage1.safetensors"}})
     names = {job.name: job for job in make_jobs(given)}
     assert "first-joint-0" not in names
     assert all(set(job.needs) <= set(names) for job in names.values())
@@ -301,7 +303,7 @@ def test_published_settings_hold_no_path_of_the_machine(plan, tmp_path, monkeypa
 
 
 def test_a_first_run_can_be_shared_by_all_seeds(plan):
-    shared = Plan(**{**plan.__dict__, "share_first": 7})
+    shared = AblationPlan(**{**plan.__dict__, "share_first": 7})
     names = {job.name: job for job in make_jobs(shared)}
     assert "first-joint-7" in names
     assert not {"first-joint-0", "first-joint-1"} & set(names)
@@ -310,12 +312,12 @@ def test_a_first_run_can_be_shared_by_all_seeds(plan):
     assert config.seed == 1
     assert config.model.checkpoint == shared.first("joint", 0) == shared.first("joint", 1)
     # going on with other seeds goes on from the same first run
-    assert Plan(**{**shared.__dict__, "seeds": (5, 6)}).first("joint", 5) == shared.first("joint", 0)
+    assert AblationPlan(**{**shared.__dict__, "seeds": (5, 6)}).first("joint", 5) == shared.first("joint", 0)
 
 
 def test_other_settings_do_not_go_into_the_same_folder(plan):
     prepare(plan)
-    changed = Plan(**{**plan.__dict__, "steps1": 3})
+    changed = AblationPlan(**{**plan.__dict__, "steps1": 3})
     with pytest.raises(PointVidError, match="steps1 is 3, was 2"):
         prepare(changed)
 
@@ -345,7 +347,7 @@ def run_here(plan, monkeypatch):
 @pytest.mark.slow
 def test_a_whole_ablation_and_its_report(plan, monkeypatch):
     chosen = tuple(variant(name) for name in ("full", "rgb_only", "sparse_absolute"))
-    plan = Plan(**{**plan.__dict__, "variants": chosen})
+    plan = AblationPlan(**{**plan.__dict__, "variants": chosen})
     jobs = {job.name: job for job in make_jobs(plan)}
     order = [job for job in jobs.values() if job.name != "measure-codec"] + [jobs["measure-codec"]]
     monkeypatch.setattr("tests.experiments.test_ablation.make_jobs", lambda plan: order)
@@ -379,8 +381,10 @@ def trained(config, *changes):
 @pytest.mark.slow
 def test_an_ablation_from_a_base_without_points(plan, stage1_config, tmp_path, monkeypatch):
     base = trained(stage1_config(mode="rgb_only", out=str(tmp_path / "base")))
-    plan = Plan(**{**plan.__dict__, "vae": None, "base": base, "seeds": (0,)})
-    plan = Plan(**{**plan.__dict__, "variants": tuple(variant(n) for n in ("full", "rgb_only", "no_cross_attention"))})
+    plan = AblationPlan(**{**plan.__dict__, "vae": None, "base": base, "seeds": (0,)})
+    plan = AblationPlan(
+        **{**plan.__dict__, "variants": tuple(variant(n) for n in ("full", "rgb_only", "no_cross_attention"))}
+    )
     jobs = [job for job in make_jobs(plan) if job.name != "measure-codec"]  # comes before the model that it reads
     monkeypatch.setattr("tests.experiments.test_ablation.make_jobs", lambda plan: jobs)
     run_here(plan, monkeypatch)
@@ -403,13 +407,13 @@ def test_an_ablation_from_a_base_without_points(plan, stage1_config, tmp_path, m
 def test_a_base_that_knows_points_is_refused(plan, stage1_config):
     joint = trained(stage1_config())
     with pytest.raises(PointVidError, match="was trained with mode joint, expected rgb_only"):
-        prepare(Plan(**{**plan.__dict__, "vae": None, "base": joint}))
+        prepare(AblationPlan(**{**plan.__dict__, "vae": None, "base": joint}))
 
 
 @pytest.mark.slow
 def test_an_ablation_in_processes_of_its_own(plan, monkeypatch):
     monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
-    plan = Plan(**{**plan.__dict__, "variants": (variant("full"), variant("rgb_only"))})
+    plan = AblationPlan(**{**plan.__dict__, "variants": (variant("full"), variant("rgb_only"))})
     outcome = ablate(plan, jobs=2)
     assert {name: log.read_text(encoding="utf-8")[-2000:] for name, log in outcome.failed.items()} == {}
     assert not outcome.missing

@@ -15,12 +15,12 @@ from PIL import Image
 
 from experiments import compare
 from experiments.evaluation import suites
-from experiments.evaluation.clips import Clip, check_clips, generate_clips
+from experiments.evaluation.clips import MadeClip, check_clips, generate_clips
 from experiments.evaluation.environments import versions
 from experiments.evaluation.inputs import Item, items_of_shards, read_items
 from experiments.evaluation.sheet import write_sheet
 from experiments.evaluation.suites import VBENCH_DIMENSIONS, Places, geometry, vbench, videophy
-from experiments.evaluation.table import PAPER, table, write_scores
+from experiments.evaluation.table import PAPER, score_table, write_scores
 from pointvid.errors import PointVidError
 from pointvid.files.video import read_clip, write_video
 from tests.conftest import eventually
@@ -42,7 +42,7 @@ class Still:
             raise KeyboardInterrupt
         self.calls += 1
         video = torch.full((self.frames, *self.size, 3), 20 + seed, dtype=torch.uint8)
-        return Clip(video, 8.0)
+        return MadeClip(video, 8.0)
 
 
 def write_list(folder, names=("one", "two", "three")):
@@ -283,7 +283,7 @@ def test_geometry_measures_tracks_or_the_video(items, tmp_path):
     class Box(Still):
         def generate(self, item, seed):
             tracks = sample.point_map.to_tracks(sample.video[0]) if item.name == "one" else None
-            return Clip(sample.video, 8.0, tracks)
+            return MadeClip(sample.video, 8.0, tracks)
 
     generate_clips(Box(), items[:2], folder, 0)
     scores = geometry(folder, items[:2], Places(tmp_path / "geometry", tmp_path))
@@ -309,13 +309,13 @@ def test_what_scored_is_recorded():
 
 
 def test_the_table_puts_the_paper_first():
-    header, rows = table({"ours": {"count": 3, "scores": {"subject_consistency": 0.9, "dynamic_degree": 1.0}}})
+    header, rows = score_table({"ours": {"count": 3, "scores": {"subject_consistency": 0.9, "dynamic_degree": 1.0}}})
     assert header[:3] == ["method", "clips", "subject consistency"]
     assert [row[0] for row in rows] == [*PAPER, "ours"]
     assert rows[1][2] == "0.9589"
     assert rows[2][header.index("dynamic degree")] == "1"
     assert rows[0][header.index("dynamic degree")] == ""  # the paper does not give it
-    header, rows = table({"ours": {"count": 3, "scores": {"motion": 2.0}}})
+    header, rows = score_table({"ours": {"count": 3, "scores": {"motion": 2.0}}})
     assert [row[0] for row in rows] == ["ours"]  # nothing of the paper's to compare with
 
 

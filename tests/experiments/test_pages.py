@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.ablation.page import write_page
+from experiments.ablation.page import write_ablation_page
 from experiments.evaluation.table import write_scores
 from pointvid.report import page
 
@@ -47,7 +47,7 @@ def results():
 
 
 def written(results, tmp_path):
-    write_page(results, tmp_path / "videos", tmp_path / "report.html")
+    write_ablation_page(results, tmp_path / "videos", tmp_path / "report.html")
     return (tmp_path / "report.html").read_text(encoding="utf-8")
 
 

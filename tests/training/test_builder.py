@@ -18,7 +18,7 @@ from pointvid.files.video import write_video
 from pointvid.preprocess import Gates
 from tests.moving_clips import FPS, FRAMES, SIZE, box_clip, box_points
 from training import build_dataset
-from training.build_dataset import build, read_config, summary
+from training.build_dataset import build, read_build_config, summary
 from training.builder import store as store_module
 from training.builder.config import BuildDataset
 from training.builder.inputs import list_jobs
@@ -325,11 +325,11 @@ def test_a_choice_of_queries_is_written_down_and_its_absence_is_not():
 )
 def test_mistakes_in_settings_are_named(override, message):
     with pytest.raises(PointVidError, match=message):
-        read_config(None, [override])
+        read_build_config(None, [override])
 
 
 def test_models_that_the_file_switches_off_can_be_set():
-    found = read_config(None, ["depth.name=transformers", "depth.options.folder=zoe", "tracker.options.radius=3"])
+    found = read_build_config(None, ["depth.name=transformers", "depth.options.folder=zoe", "tracker.options.radius=3"])
     assert (found.depth.name, found.depth.options) == ("transformers", {"folder": "zoe"})
     assert (found.tracker.name, found.tracker.options) == ("lucas_kanade", {"radius": 3})
     assert found.segmenter is None

@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 from pointvid.preprocess.gates import GATES
-from training.builder.report import write_report
+from training.builder.report import write_build_report
 
 HOSTILE = '"><script>alert(1)</script>'
 
@@ -25,7 +25,7 @@ def test_what_files_are_called_is_shown_and_not_run(tmp_path):
         "versions": [{"torch": HOSTILE}],
     }
     store = SimpleNamespace(out=tmp_path, manifest=manifest, rejections=lambda: rejected)
-    write_report(store, tmp_path / "report.html")
+    write_build_report(store, tmp_path / "report.html")
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "<script" not in text
     assert text.count("<svg") == 1  # the one figure that was measured

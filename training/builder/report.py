@@ -25,7 +25,7 @@ _READ = 1000  # samples and rejections at most whose figures are counted
 _EXAMPLES = 3  # rejected clips named for each reason
 
 
-def write_report(store: Store, path: Path, samples: int = 12) -> None:
+def write_build_report(store: Store, path: Path, samples: int = 12) -> None:
     """Write the page, atomically.
 
     Args:

@@ -122,7 +122,7 @@ class Store:
     def _open(self, settings: dict[str, Any]) -> dict[str, Any]:
         if not (self.out / MANIFEST).is_file():
             build = {"blocks": 0, "clips": 0, "accepted": 0, "rejected": 0, "reasons": {}, "rejected_bytes": 0}
-            fresh = {"version": 1, "settings": settings, "versions": [versions()], "build": build, "shards": {}}
+            fresh = {"version": 1, "settings": settings, "versions": [package_versions()], "build": build, "shards": {}}
             write_manifest(self.out, fresh)
             return fresh
         manifest = read_manifest(self.out)
@@ -135,8 +135,8 @@ class Store:
                 f"{self.out} was built with {name} {before!r}, now it is {now!r}; "
                 "expected the same settings, or another folder"
             )
-        if versions() not in manifest["versions"]:
-            manifest["versions"].append(versions())
+        if package_versions() not in manifest["versions"]:
+            manifest["versions"].append(package_versions())
         return manifest
 
     def _merge_plan(self, jobs: Iterable[Job], clips_in_shard: int) -> dict[str, tuple[Job, int]]:
@@ -217,7 +217,7 @@ class Store:
         self._build["rejected_bytes"] += len(text)
 
 
-def versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
     """What the samples were made with."""
     found = {"pointvid": pointvid.__version__, "revision": git_revision(), "python": platform.python_version()}
     for name in ("torch", "numpy", "av", "transformers"):

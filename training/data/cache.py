@@ -64,7 +64,7 @@ def _opened(path: Path) -> tuple[Any, list[str]]:
     return file, sorted({key.rpartition("/")[2] for key in file.keys()})  # noqa: SIM118 (not a dict)
 
 
-def build(
+def build_cache(
     shards: Shards,
     root: Path,
     *,

@@ -21,7 +21,7 @@ from pointvid.errors import PointVidError
 
 from ..config import Run, load_config
 from ..data.batch import Batch
-from ..data.cache import Latents, build
+from ..data.cache import Latents, build_cache
 from ..data.shards import Order, Shards
 from ..loop import Stage
 from ..model.denoiser import Denoiser, mean_errors
@@ -157,7 +157,7 @@ class DiffusionStage(Stage):
                 f"{wanted[0]}x{wanted[1]}x{wanted[2]} (TxHxW)"
             )
         root, trained = self.config.data.cache or self.config.out / "latents", self.config.model.train_encoders
-        cache = build(
+        cache = build_cache(
             shards,
             root,
             encoders=self.encoders,

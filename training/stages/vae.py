@@ -22,16 +22,16 @@ from ..model.small_model_config import SmallModel
 
 
 @dataclass
-class Frames:
+class FrameBatch:
     """Clips: `video` uint8 [B,T,3,H,W], `points` float32 [B,T,3,H,W] in their range, `mask` bool [B,H,W]."""
 
     video: Tensor
     points: Tensor
     mask: Tensor
 
-    def to(self, device: torch.device | str) -> Frames:
+    def to(self, device: torch.device | str) -> FrameBatch:
         """On another device."""
-        return Frames(self.video.to(device), self.points.to(device), self.mask.to(device))
+        return FrameBatch(self.video.to(device), self.points.to(device), self.mask.to(device))
 
 
 class FrameDataset(Dataset):
@@ -43,9 +43,9 @@ class FrameDataset(Dataset):
     def __len__(self) -> int:
         return len(self.shards)
 
-    def __getitem__(self, index: int) -> Frames:
+    def __getitem__(self, index: int) -> FrameBatch:
         sample = self.shards[index]
-        return Frames(sample.video.permute(0, 3, 1, 2), self.range.encode(sample.point_map), sample.point_map.mask)
+        return FrameBatch(sample.video.permute(0, 3, 1, 2), self.range.encode(sample.point_map), sample.point_map.mask)
 
 
 class Reconstruction(nn.Module):
@@ -79,11 +79,13 @@ class TrainVae(Stage):
         vae = load_vae(config.start_from).train() if config.start_from else make_vae(self.small.vae)
         self.model = Reconstruction(vae)
 
-    def collate(self, items: list[Frames]) -> Frames:
+    def collate(self, items: list[FrameBatch]) -> FrameBatch:
         """Stacked."""
-        return Frames(*(torch.stack([getattr(item, name) for item in items]) for name in ("video", "points", "mask")))
+        return FrameBatch(
+            *(torch.stack([getattr(item, name) for item in items]) for name in ("video", "points", "mask"))
+        )
 
-    def losses(self, model: nn.Module, batch: Frames, step: int) -> dict[str, Tensor]:
+    def losses(self, model: nn.Module, batch: FrameBatch, step: int) -> dict[str, Tensor]:
         """Weighted L1 and L2, L1 of image gradients, and a whisper of KL, on a few frames of each clip and half."""
         images, weights = self._pick(batch)
         output, kl = model(images)
@@ -117,7 +119,7 @@ class TrainVae(Stage):
         vae.register_to_config(scaling_factor=round(float(1 / latents.std()), 5))
         vae.save_pretrained(path.parent / "vae")
 
-    def _pick(self, batch: Frames) -> tuple[Tensor, Tensor]:
+    def _pick(self, batch: FrameBatch) -> tuple[Tensor, Tensor]:
         """Images [2BF,3,H,W] in [-1,1], video, then points; weights [2BF,1,H,W]. Frames are drawn anew each step."""
         clips, frames = batch.video.shape[:2]
         chosen = torch.rand(clips, frames).argsort(1)[:, : self.config.frames_a_clip].to(batch.video.device)

@@ -47,7 +47,7 @@ class Sampling:
 
 
 @dataclass(frozen=True, eq=False)
-class Published:
+class PublishedFolder:
     """A published folder, read: the joint config, the base's weights, its process, other parts and their configs."""
 
     config: Any
@@ -172,7 +172,7 @@ class BaseModel(ABC):
         dtype: torch.dtype | None = None,
         all_in_one: bool = True,
         progress: Progress = silent,
-    ) -> Published:
+    ) -> PublishedFolder:
         """Read a published folder; see `convert.from_diffusers`."""
 
     @abstractmethod

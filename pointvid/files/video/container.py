@@ -66,7 +66,7 @@ class Packets:
 
 
 @contextmanager
-def readable(name: str) -> Iterator[None]:
+def decodable(name: str) -> Iterator[None]:
     """Turn FFmpeg's errors into one line that names the file."""
     try:
         yield
@@ -94,7 +94,7 @@ def open_container(source: str | io.BytesIO, name: str) -> av.container.InputCon
         if not file.isprintable() or "%" in file:  # names that are no UTF-8, or that FFmpeg takes for a pattern
             file = _Nameless(path)
     try:
-        with readable(name):
+        with decodable(name):
             return av.open(file, container_options=options)  # "options" ends PyAV before 17 at a program stream
     except PointVidError:
         if first_bytes(source, 64).lstrip().startswith(_PLAYLISTS):
@@ -189,7 +189,7 @@ def read_packets(container: av.container.InputContainer, track: av.video.stream.
     places: dict[int | None, int] = {}
     pts: list[int | None] = []
     last, doubtful = None, ""
-    with readable(name):
+    with decodable(name):
         for packet in container.demux(track):
             size = packet.size
             if not size:
@@ -227,7 +227,7 @@ def is_cut_short(source: str | io.BytesIO, name: str) -> bool:
     if isinstance(source, io.BytesIO):
         source.seek(0)
         return _ends_early(source, len(source.getbuffer()))
-    with readable(name), Path(source).open("rb") as file:
+    with decodable(name), Path(source).open("rb") as file:
         return _ends_early(file, os.fstat(file.fileno()).st_size)
 
 

@@ -99,6 +99,10 @@ class Film:
         self.close()
         self._container = open_container(self._source, self._name)
         self._track = choose_track(self._container, self._source, self._name)
+        # Older torchvisions (0.20 is one) have PyAV log through Python. A decoder thread that logs then waits for the
+        # GIL while the thread that closes the decoder holds it and waits for the decoder thread: neither goes on.
+        if av.logging.get_level() is not None:
+            av.logging.set_level(None)
         self._track.thread_type = "AUTO"
         self._track.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
 

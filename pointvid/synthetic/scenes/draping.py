@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ..stage import Script, Stage
+from ..stage import Script, Simulation
 from .parts import ball, can, clutter
 
 
-def draping(stage: Stage) -> Script:
+def draping(stage: Simulation) -> Script:
     """The claim: the cloth comes down, its corners lower than the top of what it falls on."""
     # No box: its corners would show between the particles of the cloth. The rim of a can does not, 8 mm below it.
     color, below, noun = stage.color(), stage.color(), stage.pick("ball", "ball", "can")

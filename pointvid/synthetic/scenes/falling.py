@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ..stage import Script, Stage
+from ..stage import Script, Simulation
 from .parts import anything, clutter
 
 
-def falling(stage: Stage) -> Script:
+def falling(stage: Simulation) -> Script:
     """The claim: the named object falls (its fall is the largest motion) and turns."""
     color = stage.color()
     size = stage.between(0.2, 0.27)

@@ -6,16 +6,16 @@ import math
 
 import mujoco
 
-from ..stage import Script, Stage, Thing
+from ..stage import Script, Simulation, Thing
 from .parts import clutter, glide
 
 
-def hinged(stage: Stage) -> Script:
+def hinged(stage: Simulation) -> Script:
     """The claim: the hinged part opens or closes, to the side that the caption says."""
     return (_door if stage.rng.random() < 0.5 else _laptop)(stage)
 
 
-def _laptop(stage: Stage) -> Script:
+def _laptop(stage: Simulation) -> Script:
     opens, color, thick = stage.rng.random() < 0.5, stage.color(), 0.012
     half_x, half_y = stage.between(0.2, 0.25), stage.between(0.14, 0.17)
     base = stage.thing("base", (88, 90, 96), (0, -0.05, thick), stage.between(-0.5, 0.5))
@@ -48,7 +48,7 @@ def _laptop(stage: Stage) -> Script:
     )
 
 
-def _door(stage: Stage) -> Script:
+def _door(stage: Simulation) -> Script:
     direction, color = stage.pick("left", "right"), stage.color()
     side = -1 if direction == "left" else 1  # where the hinge is: a door that opens goes to its hinge's side
     half_x, half_z, thick = stage.between(0.15, 0.19), stage.between(0.22, 0.26), 0.014
@@ -85,13 +85,13 @@ def _door(stage: Stage) -> Script:
     )
 
 
-def _hinge(stage: Stage, thing: Thing, axis: tuple[float, float, float]) -> None:
+def _hinge(stage: Simulation, thing: Thing, axis: tuple[float, float, float]) -> None:
     kind = mujoco.mjtJoint.mjJNT_HINGE
     thing.body.add_joint(name="hinge", type=kind, axis=list(axis), armature=0.05, damping=0.2)
     stage.drive("hinge", 60.0, 4.0)
 
 
-def _finish(stage: Stage, count: int, center: tuple[float, float, float]) -> None:
+def _finish(stage: Simulation, count: int, center: tuple[float, float, float]) -> None:
     clutter(stage, count, lambda x, y: (abs(x) > 0.42 and y > 0) or y > 0.42, size=0.16)
     stage.room()
     stage.camera(center, max(0.3, center[2] * 1.35), 0.42 + math.hypot(*center[:2]))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-from ..stage import Script, Stage
+from ..stage import Script, Simulation
 from .parts import clutter, glide, gripper
 
 
-def lifting(stage: Stage) -> Script:
+def lifting(stage: Simulation) -> Script:
     """The claim: the object rises with the gripper. The jaws close before frame 0, so that it moves throughout."""
     color, noun = stage.color(), stage.pick("box", "can")
     yaw, y = stage.between(-0.7, 0.7), stage.between(-0.12, 0.0)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import mujoco
 
-from ..stage import Stage, Thing
+from ..stage import Simulation, Thing
 from ..textures import SKIN
 
 WAYS = {"right": (1.0, 0.0), "left": (-1.0, 0.0), "away": (0.0, 1.0)}
@@ -20,7 +20,9 @@ def glide(t: float, start: float, end: float) -> float:
     return x * x * (3 - 2 * x)
 
 
-def box(stage: Stage, name: str, color: str, at: tuple[float, float], size: float, yaw: float, z: float = 0.0) -> Thing:
+def box(
+    stage: Simulation, name: str, color: str, at: tuple[float, float], size: float, yaw: float, z: float = 0.0
+) -> Thing:
     """A cuboid about `size` metres across standing on height `z`."""
     half = tuple(size / 2 * stage.between(0.8, 1.2) for _ in range(3))
     thing = stage.thing(name, color, (*at, z + half[2]), yaw)
@@ -28,14 +30,14 @@ def box(stage: Stage, name: str, color: str, at: tuple[float, float], size: floa
     return thing
 
 
-def ball(stage: Stage, name: str, color: str, at: tuple[float, float], size: float, z: float = 0.0) -> Thing:
+def ball(stage: Simulation, name: str, color: str, at: tuple[float, float], size: float, z: float = 0.0) -> Thing:
     """A ball `size` metres across resting on height `z`."""
     thing = stage.thing(name, color, (*at, z + size / 2), stage.between(0, 6))
     thing.ball(size / 2)
     return thing
 
 
-def can(stage: Stage, name: str, color: str, at: tuple[float, float], size: float, z: float = 0.0) -> Thing:
+def can(stage: Simulation, name: str, color: str, at: tuple[float, float], size: float, z: float = 0.0) -> Thing:
     """An upright cylinder about `size` metres tall."""
     half = size / 2 * stage.between(0.9, 1.2)
     thing = stage.thing(name, color, (*at, z + half), stage.between(0, 6))
@@ -44,7 +46,7 @@ def can(stage: Stage, name: str, color: str, at: tuple[float, float], size: floa
 
 
 def shoe(
-    stage: Stage, name: str, color: str, at: tuple[float, float], size: float, yaw: float, z: float = 0.0
+    stage: Simulation, name: str, color: str, at: tuple[float, float], size: float, yaw: float, z: float = 0.0
 ) -> Thing:
     """A sole, a toe, a heel and an ankle, about 1.3 `size` metres long."""
     s = size / 2
@@ -58,7 +60,7 @@ def shoe(
 
 
 def anything(
-    stage: Stage, name: str, color: str, at: tuple[float, float], size: float, z: float = 0.0
+    stage: Simulation, name: str, color: str, at: tuple[float, float], size: float, z: float = 0.0
 ) -> tuple[Thing, str]:
     """A random kind of object and its noun."""
     noun = stage.pick("box", "box", "ball", "can", "shoe")
@@ -70,7 +72,7 @@ def anything(
     return (ball if noun == "ball" else can)(stage, name, color, at, size, z), noun
 
 
-def clutter(stage: Stage, count: int, free_at: Callable[[float, float], bool], size: float = 0.17) -> list[str]:
+def clutter(stage: Simulation, count: int, free_at: Callable[[float, float], bool], size: float = 0.17) -> list[str]:
     """Up to `count` more objects standing on the floor wherever `free_at(x, y)` allows; returns their names."""
     names: list[str] = []
     places: list[tuple[float, float]] = []
@@ -85,7 +87,7 @@ def clutter(stage: Stage, count: int, free_at: Callable[[float, float], bool], s
     return names
 
 
-def hand(stage: Stage, at: tuple[float, float, float], way: tuple[float, float]) -> Thing:
+def hand(stage: Simulation, at: tuple[float, float, float], way: tuple[float, float]) -> Thing:
     """A flat hand, palm towards `way`, on servos "hand/x", "hand/y", "hand/z" relative to `at` (the palm's face)."""
     yaw = math.atan2(way[1], way[0])
     thing = stage.thing("hand", SKIN[int(stage.rng.integers(len(SKIN)))], at, yaw, free=False)
@@ -116,7 +118,7 @@ def hand(stage: Stage, at: tuple[float, float, float], way: tuple[float, float])
     return thing
 
 
-def gripper(stage: Stage, at: tuple[float, float, float], yaw: float, opening: float) -> Thing:
+def gripper(stage: Simulation, at: tuple[float, float, float], yaw: float, opening: float) -> Thing:
     """Two jaws, `opening` apart, whose fingertips reach down to `at`; they hang from an arm that comes from above.
 
     Servos: "gripper/x", "gripper/z" move all of it along the world's axes, relative to `at`; "gripper/left" and

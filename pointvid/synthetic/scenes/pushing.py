@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ..stage import Script, Stage
+from ..stage import Script, Simulation
 from .parts import WAYS, anything, clutter, glide, hand
 
 
-def pushing(stage: Stage) -> Script:
+def pushing(stage: Simulation) -> Script:
     """The claim: the object moves the way the caption says, and it is the hand that moves it."""
     direction = stage.pick("left", "right", "left", "right", "away")
     way = WAYS[direction]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-from ..stage import Script, Stage
+from ..stage import Script, Simulation
 from .parts import WAYS, ball, clutter
 
 
-def rolling(stage: Stage) -> Script:
+def rolling(stage: Simulation) -> Script:
     """The claim: the object crosses the image the way the caption says, turning as rolling without slip has it."""
     direction = stage.pick("left", "right")
     way = WAYS[direction][0]

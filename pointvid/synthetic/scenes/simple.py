@@ -9,13 +9,13 @@ import math
 
 import mujoco
 
-from ..stage import Script, Stage
+from ..stage import Script, Simulation
 from .parts import glide
 
 _VERBS = {"ball": ("rolls", "is pushed", "moves"), "box": ("slides", "is pushed", "moves")}
 
 
-def simple(stage: Stage) -> Script:
+def simple(stage: Simulation) -> Script:
     """The claim: the object crosses a good part of the image in the caption's direction."""
     direction = stage.pick("left", "right", "up", "down")
     noun, color = stage.pick("ball", "box"), stage.color()

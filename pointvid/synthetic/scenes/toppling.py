@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ..stage import Script, Stage
+from ..stage import Script, Simulation
 from .parts import WAYS, ball, clutter, glide, hand
 
 
-def toppling(stage: Stage) -> Script:
+def toppling(stage: Simulation) -> Script:
     """The claim: the top box of the stack comes down, on the side that the caption says."""
     direction = stage.pick("left", "right")
     way = WAYS[direction][0]

@@ -15,7 +15,7 @@ def fourier(x: Tensor, bands: int = 10, octaves: float = 10.0) -> Tensor:
     return torch.cat(parts, -1)
 
 
-def motion(xyz: Tensor, channels: int = 64) -> Tensor:
+def motion_embedding(xyz: Tensor, channels: int = 64) -> Tensor:
     """[..., 3] -> [..., 3 channels + 3]: of each axis sin and cos in turn at linear frequencies, then xyz itself."""
     rate = torch.arange(0, channels, 2, device=xyz.device, dtype=xyz.dtype) * (1000.0 / channels)
     angle = xyz[..., None] * rate

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from ...progress import Progress, silent
 from ..residual_encoder import ResidualEncoder
 from .correlation import LocalCorrelation
-from .embedding import fourier, motion, position, sincos
+from .embedding import fourier, motion_embedding, position, sincos
 from .planes import Planes, sample_at, splat
 from .transformer import UpdateTransformer
 
@@ -165,7 +165,7 @@ class SpaTrackerNet(nn.Module):
         features = features[:, None].expand(-1, frames, -1, -1)
         updaters = (self.ffeat_updater, self.ffeatyz_updater, self.ffeatxz_updater)
         for _ in range(steps):
-            moved = self.zeroMLPflow(motion(place - place[:1]))
+            moved = self.zeroMLPflow(motion_embedding(place - place[:1]))
             tokens = torch.cat((moved, correlation.look_up(features, place), features.sum(0), state), -1)
             change, token = self.updateformer((tokens + where + when).transpose(0, 1), shared)
             change = change.transpose(0, 1)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from .....pointvid.diffusion.checkpoint import wants_float32
 from .....pointvid.errors import PointVidError
-from ...host_model import FPS, JointConfig
+from ...host_model import FPS, HostModelConfig
 from ...latents import VideoPointLatent
 from .text_encoder import make_clip
 
@@ -33,9 +33,9 @@ IMAGE_EMBEDDING = "pointvid_image_embedding"
 memory_usage_factor = 2.0
 
 
-def config(info: CheckpointInfo) -> JointConfig:
+def config(info: CheckpointInfo) -> HostModelConfig:
     """The generic one."""
-    return JointConfig(info)
+    return HostModelConfig(info)
 
 
 def unet_config(info: CheckpointInfo) -> dict[str, Any]:

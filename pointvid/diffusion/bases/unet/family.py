@@ -14,7 +14,7 @@ from ...checkpoint import Checkpoint
 from ...conditions import Conditions
 from ...encoders import Encoders
 from ...latents import LatentSpace
-from ..base import BaseModel, Published, Weights
+from ..base import BaseModel, PublishedFolder, Weights
 from .attention import cpu_attention
 from .encoders import load_clip_encoders
 from .folder import is_folder_of, read_unet_folder, write_unet_folder
@@ -91,7 +91,7 @@ class UNetBase(BaseModel):
         dtype: torch.dtype | None = None,
         all_in_one: bool = True,
         progress: Progress = silent,
-    ) -> Published:
+    ) -> PublishedFolder:
         """unet/, scheduler/ and, for all-in-one files, the encoders."""
         parts = [name for name in self.parts if name != "tokenizer"] if all_in_one else []
         return read_unet_folder(folder, parts, entry_attention, dtype, progress)

@@ -13,7 +13,7 @@ from ....errors import PointVidError
 from ....progress import Progress
 from ...folders import cast, component_weights, files_as_tensors, read_json, write_component, write_json
 from ...process import process_from_diffusers
-from ..base import Published
+from ..base import PublishedFolder
 from .config import UNetConfig
 from .joint import JointConfig
 
@@ -39,7 +39,7 @@ def is_folder_of(folder: Path, unet_class: str) -> bool:
 
 def read_unet_folder(
     folder: Path, parts: list[str], entry_attention: str, dtype: torch.dtype | None, progress: Progress
-) -> Published:
+) -> PublishedFolder:
     """unet/, scheduler/, and `parts`; with any of them, the tokenizer and the image processor too.
 
     Raises:
@@ -60,7 +60,7 @@ def read_unet_folder(
         if config.image_conditioning:
             configs["image_processor"] = read_json(folder / "feature_extractor" / "preprocessor_config.json")
     progress(total, total, "read")
-    return Published(JointConfig(config, entry_attention), unet, process, weights, configs)
+    return PublishedFolder(JointConfig(config, entry_attention), unet, process, weights, configs)
 
 
 def write_unet_folder(checkpoint: Checkpoint, unet: Mapping[str, Tensor], pipeline: str, folder: Path) -> None:
