@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pointvid import Depth, StudyClip, TrackSettings, track_clip, track_points
+from pointvid import Depth, Clip, TrackSettings, track_clip, track_points
 from pointvid.camera import Camera
 from pointvid.errors import PointVidError
 
@@ -16,7 +16,7 @@ def test_tracks_take_the_depth_its_unit_its_camera_and_the_rate_of_the_clip():
     video = moving_square()
     ramp = torch.linspace(2, 3, SIZE[1]).expand(len(video), *SIZE)
     queries = torch.tensor([[40.0, 40.0], [10.0, 20.0]])
-    found = track_points(StudyClip(video, 12.5), queries, depth=Depth(ramp, "metric", CAMERA))
+    found = track_points(Clip(video, 12.5), queries, depth=Depth(ramp, "metric", CAMERA))
     assert (found.depth_unit, found.camera, found.fps) == ("metric", CAMERA, 12.5)
     assert torch.equal(found.queries, queries)
     assert torch.allclose(found.uvd[-1, 0, :2] - queries[0], torch.tensor([STEP * 5.0, 0.0]), atol=1)
