@@ -52,6 +52,7 @@ class DemoClip(io.ComfyNode):
             image = to_image(torch.stack(list(video)))
             mask = read_mask(ASSETS / "demo_mask.png", video.framing)
             depth = read_depth(ASSETS / "demo_depth.npz", frames, video.framing)
+            assert depth.camera is not None  # the file says it
             fx, fy, cx, cy = depth.camera.intrinsics
             fps = video.fps
         # MoGe gives intrinsics as shares of the image, measured from its corner rather than from a pixel's centre.

@@ -86,7 +86,7 @@ def depth_from_image(image: Tensor, near: float, far: float, mapping: str) -> Te
 def to_geometry(found: Depth, image: Tensor) -> dict[str, Any]:
     """Estimated depth as a MOGE_GEOMETRY, with one key more: "depth_unit", "metric" or "relative"."""
     geometry = {"depth": found.maps, "image": image, "depth_unit": found.unit}
-    if found.camera is not None:
+    if found.camera is not None and found.maps is not None:
         (fx, fy, cx, cy), (height, width) = found.camera.intrinsics, found.maps.shape[1:]
         # A share of width and height, from the image's corner; see `_camera`.
         k = [[fx / width, 0, (cx + 0.5) / width], [0, fy / height, (cy + 0.5) / height], [0, 0, 1]]

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pointvid import Depth, Clip, TrackSettings, track_clip, track_points
+from pointvid import Clip, Depth, TrackSettings, track_clip, track_points
 from pointvid.camera import Camera
 from pointvid.errors import PointVidError
 

@@ -59,6 +59,7 @@ def refit_decoder(checkpoint: Checkpoint, shards: Shards, clips: int, foreground
     ridge = gram.diagonal()[:size].mean() * _RIDGE * torch.ones(size + 1, dtype=torch.float64)
     ridge[size] = 0
     change = torch.linalg.solve(gram + ridge.diag(), moment)
+    assert mean is not None  # there is a clip at the least
     parts = dict(checkpoint.parts)
     parts["vae"] = parts["vae"] | {
         "decoder.conv_out.weight": (weight + change[:size].T).view_as(convolution.weight).float(),

@@ -228,7 +228,9 @@ def _device_name(device: torch.device) -> str:
 
 def main() -> None:
     """Command line: one model's figures as JSON."""
-    parser = argparse.ArgumentParser(prog="python -m experiments.ablation.measure", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.ablation.measure", description=str(__doc__).split("\n")[0]
+    )
     parser.add_argument("source", choices=SOURCES, help="joint model, one that never saw points, or a reference")
     parser.add_argument("--checkpoint", type=Path, help="all-in-one; not needed for the truth")
     parser.add_argument("--shards", type=Path, required=True)

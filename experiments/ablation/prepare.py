@@ -121,7 +121,9 @@ def encode_latents(shards: Path, start: Checkpoint, cache: Path, rank: int, rank
 
 def main() -> None:
     """Command line of both preparations."""
-    parser = argparse.ArgumentParser(prog="python -m experiments.ablation.prepare", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.ablation.prepare", description=str(__doc__).split("\n")[0]
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     points = commands.add_parser("points", help="shards with points interpolated from sparse tracks")
     points.add_argument("--out", type=Path, required=True)

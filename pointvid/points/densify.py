@@ -141,10 +141,10 @@ def _objects(
     """The object of each foreground pixel [F] and of each track [N] (meaningful for the used ones)."""
     if tracks.object_id is None and object_map is None:
         return np.zeros(len(pixels), np.int64), np.zeros(len(queries), np.int64)
+    track_object = np.zeros(len(queries), np.int64)
     if tracks.object_id is not None:
         track_object = tracks.object_id.cpu().numpy().astype(np.int64)
-    else:
-        track_object = np.zeros(len(queries), np.int64)
+    elif object_map is not None:
         column, row = np.floor(queries[used] + 0.5).astype(np.int64).T
         track_object[used] = object_map.cpu().numpy()[row, column]
     if object_map is not None:

@@ -228,7 +228,7 @@ class Preprocessor:
             raise Rejected([Reason("not_tracked", str(error))], figures) from error
         tracks, objects = clip.tracks.to("cpu"), clip.objects.cpu()
         figures |= {"foreground": _share(objects), **track_figures(tracks)}
-        if mask is None:
+        if mask is None and tracks.object_id is not None:
             figures["objects"] = len(tracks.object_id.unique())
         check(figures, gates)
         found_by = clip.found_by if named is None else "labels"
@@ -240,6 +240,7 @@ class Preprocessor:
         if not footage.labels:
             why = footage.unlabelled or "no labels are known, expected names of objects to look for"
             raise Rejected([Reason("no_labels", why)])
+        assert self.segmenter is not None  # labels are found for one
         try:
             found = self.segmenter.segment(frames[0], footage.labels, progress)
         except PointVidError as error:

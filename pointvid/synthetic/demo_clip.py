@@ -51,6 +51,7 @@ def main(folder: Path) -> None:
     with atomic_path(folder / "demo_mask.png") as path:
         Image.fromarray(clip.mask.numpy()).save(path)
     tracks = clip.tracks(stride=8).replace(fps=PLAYED_FPS)
+    assert tracks.object_id is not None
     save_tracks(tracks.select(tracks.object_id > 0), folder / "demo_tracks.npz")
 
 

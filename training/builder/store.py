@@ -196,7 +196,7 @@ class Store:
     def _finished_sample(self, key: str) -> tuple[str, dict[str, bytes], tuple[int, int, int]]:
         data = (self.out / _FINISHED / f"{key}.tar").read_bytes()
         with tarfile.open(fileobj=io.BytesIO(data)) as tar:
-            members = {item.name.partition(".")[2]: tar.extractfile(item).read() for item in tar}
+            members = {item.name.partition(".")[2]: _content(tar, item) for item in tar}
         facts = json.loads(members["json"])
         return key, members, (facts["frames"], *facts["image_size"])
 
@@ -215,6 +215,12 @@ class Store:
         except OSError as error:
             raise PointVidError(f"cannot write {self.out / REJECTED}: {error.strerror or error}") from error
         self._build["rejected_bytes"] += len(text)
+
+
+def _content(tar: tarfile.TarFile, item: tarfile.TarInfo) -> bytes:
+    file = tar.extractfile(item)
+    assert file is not None  # our own samples hold files alone
+    return file.read()
 
 
 def package_versions() -> dict[str, str]:

@@ -58,6 +58,7 @@ def start_as_resizer(vae: AutoencoderKL) -> None:
 
 def _carry(convolution: nn.Conv2d, kernel: torch.Tensor) -> None:
     """Reserved channels go through: colours by `kernel`, constants by its centre alone, which has no border."""
+    assert convolution.bias is not None
     for channel in _COLOR:
         convolution.weight[channel : channel + 3] = 0
         convolution.bias[channel : channel + 3] = 0
@@ -69,6 +70,7 @@ def _carry(convolution: nn.Conv2d, kernel: torch.Tensor) -> None:
 
 def _enter(convolution: nn.Conv2d) -> None:
     """Three input channels to the three colours; the constants come from the bias."""
+    assert convolution.bias is not None
     for i, channel in enumerate(_COLOR):
         convolution.weight[channel : channel + 3] = 0
         convolution.weight[channel, i, 1, 1] = 1
@@ -77,6 +79,7 @@ def _enter(convolution: nn.Conv2d) -> None:
 
 def _leave(norm: nn.GroupNorm, convolution: nn.Conv2d) -> None:
     """Undo what norm and SiLU do to the colours, to first order around no colour at all."""
+    assert convolution.bias is not None
     channels_in_group = norm.num_channels // norm.num_groups
     slope = torch.sigmoid(torch.tensor(_SHIFT)) * (1 + _SHIFT * (1 - torch.sigmoid(torch.tensor(_SHIFT))))
     offset = _SHIFT * torch.sigmoid(torch.tensor(_SHIFT))

@@ -99,6 +99,7 @@ class DiffusionStage(Stage):
 
     def write_samples(self, model: nn.Module, accelerator: Accelerator, folder: Path) -> None:
         """Videos and point clouds of the first held-out clips, from the same noise every time."""
+        assert self.val is not None
         count = min(self.config.validation.samples, len(self.val))
         batch = Batch.stack([self.val[i] for i in range(count)]).to(accelerator.device)
         with accelerator.autocast():

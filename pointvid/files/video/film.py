@@ -246,6 +246,7 @@ class Film:
     def _jump(self, time: int) -> bool:
         if self._container is None:
             self._open()
+        assert self._container is not None
         try:
             self._container.seek(time, stream=self._track)
         except av.error.FFmpegError:

@@ -153,6 +153,7 @@ class VideoUNet(nn.Module):
         emb = self._time_embedding(x, timesteps, fps)
         context = context.to(x.dtype)
         if self.config.image_conditioning:
+            assert image_latents is not None and image_embeds is not None  # `_check` has seen to it
             context = self._context(context, image_latents.to(x.dtype), image_embeds.to(x.dtype))
             image_latents = self._image_frames(image_latents.to(x.dtype))
         if patches is not None:
@@ -187,6 +188,7 @@ class VideoUNet(nn.Module):
         first, second = self.time_embedding["linear_1"], self.time_embedding["linear_2"]
         emb = second(nn.functional.silu(first(sinusoids(timesteps, half).to(x.dtype))))
         if self.config.image_conditioning:
+            assert fps is not None  # `_check` has seen to it
             fps = fps.to(x.device).reshape(-1).expand(x.shape[0])
             emb = emb + self.fps_embedding(sinusoids(fps, half).to(x.dtype))
         return emb
