@@ -168,8 +168,8 @@ def _bring(file: RemoteFile, folder: Path, known: str | None, progress: Progress
     path = folder / file.path
     if known and len(file.hash or "") == 64 and known != file.hash:
         raise PointVidError(
-            f"{file.path}: the server has another file than the one that is known, now of hash {str(file.hash)[:12]}...; "
-            "say --update to take it"
+            f"{file.path}: the server has another file than the one that is known, now of hash "
+            f"{str(file.hash)[:12]}...; say --update to take it"
         )
     wanted = known or file.hash
     if path.is_file() and wanted in (digests := _digests(path, progress)):

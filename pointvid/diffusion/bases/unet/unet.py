@@ -153,7 +153,8 @@ class VideoUNet(nn.Module):
         emb = self._time_embedding(x, timesteps, fps)
         context = context.to(x.dtype)
         if self.config.image_conditioning:
-            assert image_latents is not None and image_embeds is not None  # `_check` has seen to it
+            assert image_latents is not None  # `_check` has seen to them
+            assert image_embeds is not None
             context = self._context(context, image_latents.to(x.dtype), image_embeds.to(x.dtype))
             image_latents = self._image_frames(image_latents.to(x.dtype))
         if patches is not None:
