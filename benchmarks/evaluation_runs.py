@@ -20,14 +20,14 @@ _SLOW = """
 import sys, time
 from pathlib import Path
 import torch
-from experiments.evaluation.clips import Clip, generate_clips
+from experiments.evaluation.clips import MadeClip, generate_clips
 from experiments.evaluation.inputs import Item
 
 class Slow:
     settings = {"kind": "benchmark"}
     def generate(self, item, seed):
         time.sleep(float(sys.argv[2]))
-        return Clip(torch.full((8, 64, 64, 3), seed, dtype=torch.uint8), 8.0)
+        return MadeClip(torch.full((8, 64, 64, 3), seed, dtype=torch.uint8), 8.0)
 
 items = [Item(f"clip{i}", "a clip", Path("none")) for i in range(int(sys.argv[3]))]
 generate_clips(Slow(), items, Path(sys.argv[1]), 0)

@@ -20,7 +20,7 @@ def fps_input() -> io.Input:
 
 
 def depth_inputs() -> list[io.Input]:
-    """One depth socket for every source, and how to read it; `depth_input.read_depth` takes their values."""
+    """One depth socket for every source, and how to read it; `depth_input.depth_from_host` takes their values."""
     return [
         io.MultiType.Input(
             "depth",

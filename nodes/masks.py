@@ -92,10 +92,10 @@ def mask_from_host(mask: Tensor | None, image_size: tuple[int, int], frames: int
 
 
 def require_mask(mask: Tensor, image_size: tuple[int, int], frames: int) -> Tensor:
-    """`read_mask` where there has to be one: bool [H, W] of a single mask, int32 [H, W] of a batch of objects.
+    """`mask_from_host` where there has to be one: bool [H, W] of a single mask, int32 [H, W] of a batch of objects.
 
     Raises:
-        PointVidError: as `read_mask`, and for the empty mask of Load Image.
+        PointVidError: as `mask_from_host`, and for the empty mask of Load Image.
     """
     objects = mask_from_host(mask, image_size, frames, split=False).objects
     if objects is None:

@@ -37,23 +37,23 @@ def test_masks_of_a_batch_are_objects_and_the_first_has_what_two_share():
     mask = torch.zeros(3, 4, 6)
     mask[0, 1, 2] = 1
     mask[1] = 1
-    objects = masks.read_mask(mask, (4, 6), 16).objects
+    objects = masks.mask_from_host(mask, (4, 6), 16).objects
     assert (objects == 1).nonzero().tolist() == [[1, 2]]
     assert (objects == 2).sum() == 23
-    assert masks.read_mask(None, (4, 6), 16).objects is None
+    assert masks.mask_from_host(None, (4, 6), 16).objects is None
 
 
 def test_a_mask_a_frame_counts_by_its_first():
     mask = torch.zeros(3, 4, 6)
     mask[0, 1:3, 2:5] = 1
     mask[1:] = 1
-    assert torch.equal(masks.read_mask(mask, (4, 6), 3, split=False).objects, mask[0].int())
+    assert torch.equal(masks.mask_from_host(mask, (4, 6), 3, split=False).objects, mask[0].int())
 
 
 def test_mask_of_another_size_is_resized_and_said():
     mask = torch.zeros(1, 480, 640)
     mask[:, :240, :320] = 1
-    marked = masks.read_mask(mask, (256, 448), 16)
+    marked = masks.mask_from_host(mask, (256, 448), 16)
     assert marked.objects[:128, :224].all()
     assert marked.objects.sum() == 128 * 224
     assert "480x640" in marked.notes[0]
@@ -62,8 +62,8 @@ def test_mask_of_another_size_is_resized_and_said():
 
 def test_empty_mask_is_refused_but_for_load_images():
     with pytest.raises(PointVidError, match="selects no pixel"):
-        masks.read_mask(torch.zeros(1, 4, 6), (4, 6), 16)
-    assert masks.read_mask(torch.zeros(1, 64, 64), (4, 6), 16).objects is None
+        masks.mask_from_host(torch.zeros(1, 4, 6), (4, 6), 16)
+    assert masks.mask_from_host(torch.zeros(1, 64, 64), (4, 6), 16).objects is None
     with pytest.raises(PointVidError, match="Load Image gives such a mask"):
         masks.require_mask(torch.zeros(1, 64, 64), (4, 6), 16)
 
@@ -75,7 +75,7 @@ def test_empty_mask_is_refused_but_for_load_images():
 )
 def test_depth_image_mappings(mapping, expected):
     grey = torch.tensor([0.0, 0.5, 1.0]).view(1, 1, 3, 1).expand(1, 1, 3, 3)
-    depth, _ = depth_input.read_depth(grey, (1, 1, 3), mapping, 2.0, 8.0, "metric")
+    depth, _ = depth_input.depth_from_host(grey, (1, 1, 3), mapping, 2.0, 8.0, "metric")
     assert depth.maps.flatten().tolist() == pytest.approx(expected)
     assert depth.camera is None
     assert depth.unit == "metric"
@@ -88,8 +88,8 @@ def test_near_and_far_must_be_in_order():
 
 def test_depth_of_another_length_is_refused_and_one_frame_stands_for_all():
     with pytest.raises(PointVidError, match="depth has 3 frames, the clip has 16"):
-        depth_input.read_depth(torch.zeros(3, 4, 6, 3), (16, 4, 6))
-    depth, notes = depth_input.read_depth(torch.zeros(1, 8, 12, 3), (16, 4, 6))
+        depth_input.depth_from_host(torch.zeros(3, 4, 6, 3), (16, 4, 6))
+    depth, notes = depth_input.depth_from_host(torch.zeros(1, 8, 12, 3), (16, 4, 6))
     assert depth.maps.shape == (16, 4, 6)
     assert "resized from 8x12" in notes[0]
     assert "one frame for all 16" in notes[1]
@@ -104,19 +104,19 @@ def moge(frames=2, height=4, width=6, fov_x=90.0):
 
 
 def test_moge_intrinsics_are_shares_of_the_image():
-    depth, _ = depth_input.read_depth(moge(), (2, 4, 6))
+    depth, _ = depth_input.depth_from_host(moge(), (2, 4, 6))
     assert torch.equal(depth.maps, torch.full((2, 4, 6), 3.0))
     # 90 degrees across 6 pixels: f = 3; the middle of pixels 0..5 is 2.5, of 0..3 is 1.5
     assert depth.camera.intrinsics == pytest.approx((3.0, 3.0, 2.5, 1.5))
 
 
 def test_a_given_field_of_view_overrules_the_geometry():
-    camera = depth_input.read_depth(moge(), (2, 4, 6), fov=90.0)[0].camera
+    camera = depth_input.depth_from_host(moge(), (2, 4, 6), fov=90.0)[0].camera
     assert camera.intrinsics == pytest.approx((2.0, 2.0, 2.5, 1.5))  # 90 degrees across 4 rows
 
 
 def test_without_depth_the_unit_is_relative():
-    depth, _ = depth_input.read_depth(None, (2, 4, 6), unit="metric")
+    depth, _ = depth_input.depth_from_host(None, (2, 4, 6), unit="metric")
     assert (depth.maps, depth.camera, depth.unit) == (None, None, "relative")
 
 

@@ -1,4 +1,4 @@
-"""The notebooks in examples/ run from top to bottom, as plain Python, and hold no outputs."""
+"""The notebooks in notebooks/ run from top to bottom, as plain Python, and hold no outputs."""
 
 import ast
 import json
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
 def cells(notebook: Path, kind: str) -> list[dict]:
@@ -68,7 +68,7 @@ def test_only_public_names_are_used(notebook):
 
 @pytest.mark.slow
 def test_clip_to_glb(tmp_path):
-    printed = run(ROOT / "examples" / "clip_to_glb.ipynb", tmp_path)
+    printed = run(ROOT / "notebooks" / "clip_to_glb.ipynb", tmp_path)
     assert re.search(r"\d+ points, \d+% still visible in the last frame", printed)
     assert "metric" in printed
     moved = float(re.search(r"the median one moves ([\d.]+) px", printed)[1])

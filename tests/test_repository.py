@@ -100,3 +100,10 @@ def test_requirements_add_nothing():
 def test_no_python_file_is_long(most, folders):
     lengths = {str(p.relative_to(ROOT)): len(p.read_text("utf-8").splitlines()) for p in python_files(*folders)}
     assert {name: length for name, length in lengths.items() if length > most} == {}
+
+
+def test_one_folder_alone_is_taken_for_templates():
+    """The host serves templates from the first of these that it finds, and then from no other."""
+    taken = {"example_workflows", "example", "examples", "workflow"}
+    assert not [name for name in taken if (ROOT / name).exists()]
+    assert (ROOT / "workflows").is_dir()

@@ -27,7 +27,7 @@ def readable(what: str, expected: str) -> Iterator[None]:
     """
     try:
         yield
-    except PointVidError:
+    except (PointVidError, ImportError):  # a missing library is no fault of the file
         raise
     except Exception as error:
         raise PointVidError(f"{what} cannot be read ({reason(error)}), expected {expected}") from error

@@ -1,4 +1,4 @@
-"""Stage: the room, the light, the camera and the things in it, put together as one MuJoCo model.
+"""Simulation: the room, the light, the camera and the things in it, put together as one MuJoCo model.
 
 World axes: x to the camera's right, y away from it, z up; metres, kilograms, seconds. The camera stands a little
 to the side, so "left" in the world is left in the image too; every caption is checked against the image all the same.

@@ -191,7 +191,7 @@ def test_picking_shows_the_numbers_of_the_nearest_point(show):
     info = page.locator(".info")
     expect(info).to_contain_text("Track 0")
     expect(info).to_contain_text("234.0, 128.0")
-    expect(info).to_contain_text("0.0446, 0, 2")  # (234 - 224) / 448 * 2
+    expect(info).to_contain_text("0.0469, 0.00223, 2")  # (234 - 223.5) / 448 * 2, (128 - 127.5) / 448 * 2
     expect(info).to_contain_text("0.357 m/s")  # 10 / 448 * 2 a frame, 8 frames a second
     page.locator(".root").focus()
     page.keyboard.press("Escape")

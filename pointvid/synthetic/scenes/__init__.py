@@ -1,4 +1,4 @@
-"""One file a scene: a function that fills a Stage and returns the Script of what is to happen."""
+"""One file a scene: a function that fills a Simulation and returns the Script of what is to happen."""
 
 from .draping import draping
 from .falling import falling

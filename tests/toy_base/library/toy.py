@@ -16,7 +16,7 @@ from ..conditions import Conditions, Known
 from ..folders import component_weights, read_json, write_component, write_json
 from ..latents import LatentSpace, split
 from ..process import Flow, process_from_diffusers
-from .base import BaseModel, Published, Sampling
+from .base import BaseModel, PublishedFolder, Sampling
 
 SPACE = LatentSpace(6, (4, 2, 2), causal=True, multiple=(4, 4), rgb_factors=((0.5, 0.1, 0.2),) * 6)
 LETTERS = 24
@@ -187,7 +187,7 @@ class ToyBase(BaseModel):
         config = ToyConfig(read_json(folder / "transformer" / "config.json")["dim"])
         process = process_from_diffusers(read_json(folder / "scheduler" / "scheduler_config.json"))
         parts = {name: component_weights(folder / name) for name in self.parts} if all_in_one else {}
-        return Published(config, component_weights(folder / "transformer"), process, parts)
+        return PublishedFolder(config, component_weights(folder / "transformer"), process, parts)
 
     def write_folder(self, checkpoint, folder):
         info = checkpoint.info
