@@ -396,7 +396,7 @@ def test_an_ablation_from_a_base_without_points(plan, stage1_config, tmp_path, m
         assert start.info.stage == "initial"
         assert start.info.config.entry_attention == kind
         video = extract_base(start.weights, start.info.config)
-        expected = extract_base(whole.unet, whole.info.config)
+        expected = extract_base(whole.weights, whole.info.config)
         assert all(torch.equal(video[key], value) for key, value in expected.items())
         assert not start.weights["conv_out.weight"][4:].any()  # no points yet
         assert start.weights["conv_out.weight"][:4].any()
