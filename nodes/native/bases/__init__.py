@@ -9,7 +9,7 @@ What one holds:
                                        conditionings with what the network is told of image [1,H,W,3] and
                                        frame rate, and the empty joint LATENT; info is None without a model
 
-`host_model.JointConfig` is a configuration for networks that need no class of the host's own; it asks the half for
+`host_model.HostModelConfig` is a configuration for networks that need no class of the host's own; it asks the half for
 
     latent_format(info)                of the joint latent
     encoded(info, given, noise)        what the base's `conditions` takes, of a conditioning's values and the noise

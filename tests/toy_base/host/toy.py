@@ -6,7 +6,7 @@ import torch
 from node_helpers import conditioning_set_values
 
 from ....pointvid.diffusion.bases import base_model
-from ..host_model import FPS, JointConfig
+from ..host_model import FPS, HostModelConfig
 from ..latents import VideoPointLatent
 
 FIRST = "toy_first_frame"
@@ -14,7 +14,7 @@ memory_usage_factor = 1.0
 
 
 def config(info):
-    return JointConfig(info)
+    return HostModelConfig(info)
 
 
 def latent_format(info):
