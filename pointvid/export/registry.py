@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import PointVidError
 
@@ -17,8 +17,7 @@ _MANY = {"hidden": "hidden", "progress": "progress"}
 _PATHS = {"points": "max_tracks", "size": "image_size"}
 
 
-@dataclass(frozen=True)
-class Format:
+class Format(NamedTuple):  # no dataclass: those load `inspect`, for which `pointvid --help` would wait
     """A format.
 
     Attributes:
@@ -37,7 +36,7 @@ class Format:
     writer: str
     what: str
     scene: bool = False
-    options: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = MappingProxyType({})
 
     def path(self, stem: str) -> str:
         """The name of what is written for something called `stem`."""
