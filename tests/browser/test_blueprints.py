@@ -85,5 +85,5 @@ def test_tracking_blueprint_runs(frontend, screenshots):
     text = frontend.page.evaluate(
         "() => app.graph.nodes.find((node) => node.type === 'PreviewAny').widgets.map((widget) => widget.value).join()"
     )
-    assert "points of what moves" in text
+    assert "found by its motion" in text
     frontend.picture(screenshots / "blueprint.png")
